@@ -1,0 +1,1 @@
+//! The flow engine: a flow folder becomes a checked plan.

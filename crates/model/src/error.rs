@@ -1,0 +1,197 @@
+//! Why a call failed, without a word of HTTP: retry rules and messages read facts, not status codes.
+
+use std::time::Duration;
+
+/// Why a model gave no reply.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ModelError {
+    /// No connection of this name.
+    #[error("there is no connection `{name}`")]
+    NoSuchConnection {
+        /// The name asked for.
+        name: String,
+        /// Those that exist.
+        known: Vec<String>,
+    },
+    /// The connection's settings cannot work (an empty key, a malformed address, an unreadable script).
+    #[error("connection `{connection}`: {message}")]
+    Misconfigured {
+        /// Which connection.
+        connection: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// What was asked does not exist in this dialect.
+    #[error("connection `{connection}` does not offer {what}")]
+    Unsupported {
+        /// Which connection.
+        connection: String,
+        /// What was asked, such as "completions".
+        what: String,
+    },
+    /// The endpoint refused the key or identity (401, 403).
+    #[error("connection `{connection}` refused the key ({status}): {message}")]
+    KeyRefused {
+        /// Which connection.
+        connection: String,
+        /// The status of the answer.
+        status: u16,
+        /// The endpoint's own words.
+        message: String,
+    },
+    /// The endpoint does not have this model or deployment (404).
+    #[error("connection `{connection}` has no model or deployment `{model}`: {message}")]
+    UnknownModel {
+        /// Which connection.
+        connection: String,
+        /// The model or deployment asked for.
+        model: String,
+        /// The endpoint's own words.
+        message: String,
+    },
+    /// Too many requests or tokens (429), or overloaded.
+    #[error("rate limited: {message}")]
+    RateLimited {
+        /// How long to wait, if the endpoint said so.
+        retry_after: Option<Duration>,
+        /// False when waiting does not help (`insufficient_quota`).
+        temporary: bool,
+        /// The endpoint's own words.
+        message: String,
+    },
+    /// The request has more tokens than the model takes.
+    #[error("the request is too long: {message}")]
+    TooLong {
+        /// The endpoint's own words, which name the limit.
+        message: String,
+    },
+    /// A content filter stopped the request or the reply.
+    #[error("stopped by a content filter: {message}")]
+    Filtered {
+        /// What the endpoint says of it, categories included.
+        message: String,
+    },
+    /// The endpoint refused the request for another reason (4xx).
+    #[error("the endpoint refused the request ({status}): {message}")]
+    Rejected {
+        /// The status of the answer.
+        status: u16,
+        /// The endpoint's own words.
+        message: String,
+        /// The parameter that it names, if any.
+        parameter: Option<String>,
+    },
+    /// The endpoint failed (5xx, 408).
+    #[error("the endpoint failed ({status}): {message}")]
+    ServerFailed {
+        /// The status of the answer.
+        status: u16,
+        /// How long to wait, if the endpoint said so.
+        retry_after: Option<Duration>,
+        /// The endpoint's own words.
+        message: String,
+    },
+    /// Nobody answered at the address, or the connection broke before the answer.
+    #[error("cannot reach {endpoint}: {message}")]
+    Unreachable {
+        /// Scheme, host and port.
+        endpoint: String,
+        /// What the network said.
+        message: String,
+    },
+    /// No answer in time.
+    #[error("no {phase} within {after:?}")]
+    TimedOut {
+        /// What was waited for.
+        phase: Phase,
+        /// How long.
+        after: Duration,
+    },
+    /// The reply is not what the dialect promises.
+    #[error("the endpoint's reply makes no sense: {message}")]
+    Malformed {
+        /// What was wrong, with a short excerpt.
+        message: String,
+    },
+    /// A streamed reply ended before its end.
+    #[error("the reply broke off: {message}")]
+    StreamBroken {
+        /// What was seen last.
+        message: String,
+        /// Whether a piece of the reply was passed on already; then nobody may retry.
+        passed_on: bool,
+    },
+    /// The simulated model's script has no answer.
+    #[error("the script of connection `{connection}` has no reply for this request: {message}")]
+    Unscripted {
+        /// Which connection.
+        connection: String,
+        /// What was asked, shortened.
+        message: String,
+    },
+}
+
+/// What a call was waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// A connection.
+    Connect,
+    /// The first byte of the answer.
+    FirstByte,
+    /// The whole answer.
+    Total,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Connect => "connection",
+            Self::FirstByte => "first byte of a reply",
+            Self::Total => "complete reply",
+        })
+    }
+}
+
+impl ModelError {
+    /// A stable name for machines: spans (`error.type`), events, tests.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchConnection { .. } => "no_such_connection",
+            Self::Misconfigured { .. } => "misconfigured",
+            Self::Unsupported { .. } => "unsupported",
+            Self::KeyRefused { .. } => "key_refused",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::TooLong { .. } => "too_long",
+            Self::Filtered { .. } => "filtered",
+            Self::Rejected { .. } => "rejected",
+            Self::ServerFailed { .. } => "server_failed",
+            Self::Unreachable { .. } => "unreachable",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Malformed { .. } => "malformed_reply",
+            Self::StreamBroken { .. } => "stream_broken",
+            Self::Unscripted { .. } => "unscripted",
+        }
+    }
+
+    /// Whether the same request may succeed a moment later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::RateLimited { temporary, .. } => *temporary,
+            Self::StreamBroken { passed_on, .. } => !passed_on,
+            Self::ServerFailed { .. } | Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// How long the endpoint asked to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } | Self::ServerFailed { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What a flow asks of the outside world, as traits and plain data.
+//!
+//! `flow` builds [`ChatRequest`]s, `executor` sends them to a [`ChatModel`] that it gets from [`Models`], and
+//! `providers` implements both. Nobody here knows HTTP, settings or flows.
+//!
+//! Absent on purpose: a cancellation token. Dropping the future of a call cancels it; what must be told more (a
+//! Python worker) does so in `Drop`.
+
+mod call;
+mod error;
+mod message;
+mod price;
+pub mod script;
+
+pub use call::{
+    About, BoxFuture, CallContext, CallNotice, ChatModel, ConnectionName, Models, Notices, Silent, TraceContext,
+};
+pub use error::{ModelError, Phase};
+pub use message::{ChatReply, ChatRequest, Content, Message, Part, Prompt, Usage};
+pub use price::{Price, Prices};

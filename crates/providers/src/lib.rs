@@ -1,0 +1,1 @@
+//! Connections become chat models.

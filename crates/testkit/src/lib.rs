@@ -1,0 +1,1 @@
+//! Real parts for tests: a mock endpoint, an OTLP receiver, a temporary project.
