@@ -1,1 +1,15 @@
-//! What happened in a run, as plain data.
+//! What happened in a run, as plain data, and the two traits that hear it.
+//!
+//! The executor tells every [`Event`] to one [`Journal`], which answers when it is on disk, and after that to any
+//! number of [`Listener`]s, which may fail. Nobody here knows who they are.
+
+mod event;
+mod failure;
+mod journal;
+mod path;
+mod redact;
+
+pub use event::{CallEnd, Event, EventKind, Outcome, PlanHashes, RunId, RunStatus, SpanRef, WaitFor};
+pub use failure::Failure;
+pub use journal::{Journal, JournalError, Listener, ListenerError};
+pub use path::{NodePath, PathStep, Scope};

@@ -1,0 +1,340 @@
+//! Events: past tense, plain data, tagged when serialized.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sluicegate_model::{ChatReply, TraceContext, Usage};
+use sluicegate_value::{Map, Value};
+
+use crate::{Failure, Scope};
+
+/// The name of one run: sortable by time, unique without a server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub Arc<str>);
+
+impl RunId {
+    /// A new id (UUID version 7).
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().to_string().into())
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number in the run, from 1, without gaps among recorded events; 0 for ephemeral ones.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// In which run.
+    pub run: RunId,
+    /// Where in it.
+    #[serde(flatten)]
+    pub scope: Scope,
+    /// The span that it begins, ends or belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<SpanRef>,
+    /// What.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// A span, as the executor made it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanRef {
+    /// The trace.
+    #[serde(with = "hex128")]
+    pub trace_id: u128,
+    /// The span.
+    #[serde(with = "hex64")]
+    pub span_id: u64,
+    /// The span that it is inside of; `None` for a trace's first.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hex64_option")]
+    pub parent_id: Option<u64>,
+    /// Whether it is recorded.
+    pub sampled: bool,
+}
+
+impl SpanRef {
+    /// The same place as it travels to endpoints.
+    #[must_use]
+    pub fn context(&self) -> TraceContext {
+        TraceContext { trace_id: self.trace_id, span_id: self.span_id, sampled: self.sampled }
+    }
+}
+
+/// What happened.
+///
+/// A later version may know more kinds: an unknown one reads as [`EventKind::Unknown`] and is ignored by folds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A run began.
+    RunStarted {
+        /// The flow's name.
+        flow: String,
+        /// How the flow was named on the command line, made absolute, so that the run can be resumed.
+        flow_path: String,
+        /// The environment, if one was named.
+        environment: Option<String>,
+        /// Its inputs, coerced, with defaults.
+        inputs: Map,
+        /// What must be the same when it is resumed.
+        hashes: PlanHashes,
+        /// `--set`, `--variant` and `--node` as given, so that a resume binds the same plan.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        options: Map,
+    },
+    /// A run that had stopped goes on in a new process.
+    RunResumed {
+        /// Calls that were in flight when it stopped; they are made again.
+        repeated_calls: u32,
+    },
+    /// A node began an attempt (`scope.attempt`).
+    NodeStarted {
+        /// The node's kind as flows spell it.
+        node_kind: String,
+        /// Its inputs; `null` where content is not captured.
+        inputs: Value,
+    },
+    /// An attempt of a node failed and another follows.
+    NodeAttemptFailed {
+        /// Why.
+        failure: Failure,
+        /// The pause before the next attempt, in milliseconds.
+        retry_in_ms: u64,
+    },
+    /// A node is over, whatever came of it.
+    NodeFinished {
+        /// What came of it.
+        outcome: Outcome,
+        /// Tokens used by all calls of this node and the flows inside it.
+        #[serde(default)]
+        usage: Usage,
+    },
+    /// A model call of a node began.
+    ModelCallStarted {
+        /// Which call of the node's attempt, from 0.
+        call: u32,
+        /// The connection's name.
+        connection: String,
+        /// The provider, as GenAI conventions name it.
+        provider: String,
+        /// The host that serves it; empty for the simulated one.
+        #[serde(default)]
+        host: String,
+        /// Its port.
+        #[serde(default)]
+        port: u16,
+        /// Deployment or model asked for.
+        model: String,
+        /// The request: `messages` or `prompt`, and the parameters.
+        request: Value,
+        /// Whether the reply was asked for in pieces.
+        stream: bool,
+        /// Hash of what was asked (dialect, model, canonical body, repeat), for replay.
+        request_hash: String,
+    },
+    /// An attempt of a model call failed at the connection.
+    ModelAttemptFailed {
+        /// Which call.
+        call: u32,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// The pause before the next attempt in milliseconds; `None` if there is none.
+        retry_in_ms: Option<u64>,
+    },
+    /// A model call is over.
+    ModelCallFinished {
+        /// Which call.
+        call: u32,
+        /// What came of it.
+        end: CallEnd,
+        /// Attempts made.
+        attempts: u32,
+        /// Time from sending to the first piece of a streamed reply, in microseconds.
+        first_chunk_us: Option<u64>,
+        /// What it cost in US dollars, if the model has a price.
+        cost: Option<f64>,
+    },
+    /// A named event came from outside (an approval, a webhook).
+    EventReceived {
+        /// Its name.
+        name: String,
+        /// What came with it.
+        data: Value,
+    },
+    /// The time that a node waited for has come.
+    TimerFired {
+        /// The time.
+        until: Timestamp,
+    },
+    /// A run is over.
+    RunFinished {
+        /// How it ended.
+        status: RunStatus,
+        /// Its outputs, if it completed.
+        outputs: Option<Map>,
+        /// Why it did not.
+        failure: Option<Failure>,
+        /// Tokens used by all calls, those of earlier processes included.
+        #[serde(default)]
+        usage: Usage,
+        /// What they cost in US dollars; `None` if a model has no price.
+        cost: Option<f64>,
+    },
+    /// A piece of a streamed reply's text. Ephemeral.
+    Chunk {
+        /// The text.
+        text: Arc<str>,
+    },
+    /// A kind that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl EventKind {
+    /// Whether it is journaled.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        !matches!(self, Self::Chunk { .. })
+    }
+}
+
+/// What came of a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// It gave an output.
+    Completed {
+        /// The output.
+        output: Value,
+        /// Where the output, a text made by a template, holds role headers of the author's own: byte offsets just after
+        /// each header's colon.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<u32>,
+        /// Whether it is or holds a Python object, so that a resume must run the node again if a successor needs it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        opaque: bool,
+    },
+    /// Its condition did not hold, or all that it reads was bypassed.
+    Bypassed,
+    /// It failed.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// It waits for something outside.
+    Waiting {
+        /// For what.
+        wait_for: WaitFor,
+    },
+    /// It was stopped because another node failed or the run was interrupted; a resume runs it again.
+    Cancelled,
+}
+
+/// What a node waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// Somebody's approval.
+    Approval,
+    /// An event of this name.
+    Event(String),
+    /// A time.
+    Until(Timestamp),
+}
+
+/// What came of a model call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum CallEnd {
+    /// The model replied.
+    Replied {
+        /// The whole reply.
+        reply: Box<ChatReply>,
+    },
+    /// It did not.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// The call was given up (another node failed, or the run was interrupted).
+    Cancelled,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Every output is there.
+    Completed,
+    /// A node failed.
+    Failed,
+    /// Somebody stopped it; it can be resumed.
+    Interrupted,
+}
+
+/// What must be the same when a run is resumed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanHashes {
+    /// Of the plan and every file in it.
+    pub plan: String,
+    /// Of the settings that the flow sees, secrets masked.
+    pub settings: String,
+    /// The engine's version.
+    pub engine: String,
+}
+
+mod hex128 {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(id: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{id:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        u128::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
+    }
+}
+
+mod hex64 {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{id:016x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
+    }
+}
+
+mod hex64_option {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => serializer.collect_str(&format_args!("{id:016x}")),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| u64::from_str_radix(&text, 16).map_err(D::Error::custom)).transpose()
+    }
+}

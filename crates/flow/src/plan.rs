@@ -1,0 +1,362 @@
+//! A checked flow: every reference leads to something that exists, every template parses, nothing is left to check.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use petgraph::graph::DiGraph;
+use sluicegate_model::ConnectionName;
+use sluicegate_source::{SourceFile, Span};
+use sluicegate_value::Value;
+
+use crate::prompty::PromptyFile;
+use crate::template::{Expression, Template};
+
+/// The name of a node, unique in its flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeName(pub Arc<str>);
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl From<&str> for NodeName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+/// A node of a plan, by its position in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// The position in [`Plan::nodes`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A place in one of a plan's files.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The file.
+    pub file: Arc<SourceFile>,
+    /// Where in it.
+    pub span: Span,
+}
+
+/// A checked flow.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The flow's name: `name:` of the file, else its folder's name, else the prompty's stem.
+    pub name: Arc<str>,
+    /// The flow's folder as given to compile; paths in errors and the working directory of its tools.
+    pub folder: Arc<str>,
+    /// What it takes, in the order of the file.
+    pub inputs: IndexMap<Arc<str>, InputSpec>,
+    /// What it gives, in the order of the file.
+    pub outputs: IndexMap<Arc<str>, OutputSpec>,
+    /// Its nodes, in the order of the file.
+    pub nodes: Vec<Node>,
+    /// An edge from each node to each node that waits for it; node weights are positions in `nodes`, and the graph's
+    /// own indices are the same numbers.
+    pub graph: DiGraph<NodeId, ()>,
+    /// `environment_variables:` of the file, values resolved to text when bound.
+    pub environment_variables: IndexMap<Arc<str>, Value>,
+    /// How images stand in inputs and outputs.
+    pub message_format: MessageFormat,
+    /// The inputs and output that make it a chat.
+    pub chat: Option<ChatMarkers>,
+    /// What must be known of the outside before it can run, with the places that ask for it.
+    pub needs: Vec<Need>,
+    /// SHA-256 over every file that went into it, names included, in lower-case hex.
+    pub hash: Arc<str>,
+}
+
+impl Plan {
+    /// The node of this id.
+    ///
+    /// # Panics
+    /// Ids of another plan may be out of range; those of this plan never are.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// The node of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|node| &*node.name.0 == name).map(|index| NodeId(index as u32))
+    }
+
+    /// The nodes that wait for `id`, each once.
+    pub fn successors(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.graph.neighbors(petgraph::graph::NodeIndex::new(id.index())).map(|index| self.graph[index])
+    }
+}
+
+/// What a flow takes.
+#[derive(Clone, Debug)]
+pub struct InputSpec {
+    /// Its type.
+    pub kind: InputType,
+    /// What it is when nothing is given, coerced; `None`: it must be given.
+    pub default: Option<Value>,
+    /// What the author says of it.
+    pub description: Option<Arc<str>>,
+    /// Where it is declared.
+    pub at: Place,
+}
+
+/// The type of a flow's input (spec: promptflow.md §1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the format")]
+pub enum InputType {
+    Int,
+    Double,
+    Bool,
+    String,
+    List,
+    Object,
+    Image,
+    /// `secret`, `file_path`, `prompt_template`, `assistant_definition`: passed as they are.
+    Untouched,
+}
+
+/// What a flow gives.
+#[derive(Clone, Debug)]
+pub struct OutputSpec {
+    /// Where it comes from. An output of an aggregation node is not in the plan (a warning says so).
+    pub from: Operand,
+    /// Whether it is only of interest to evaluation.
+    pub evaluation_only: bool,
+    /// Where it is declared.
+    pub at: Place,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug)]
+pub enum Operand {
+    /// It stands in the file.
+    Literal(Value),
+    /// A flow input.
+    Input(Arc<str>),
+    /// The output of a node, or something inside it.
+    Output {
+        /// Which node.
+        node: NodeId,
+        /// The way into its output; empty for the whole.
+        property: Arc<[Step]>,
+        /// The property as written, for messages.
+        written: Arc<str>,
+    },
+}
+
+/// A step into a value (spec: promptflow.md §1.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// `.word`: the key of a map, else a Python attribute.
+    Word(Arc<str>),
+    /// `['key']`: the key of a map.
+    Key(Arc<str>),
+    /// `[0]`: an item of a list or a letter of a text.
+    Index(usize),
+}
+
+/// A step of the flow.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// What it does.
+    pub kind: NodeKind,
+    /// What it takes, in the order of the file. For `llm` nodes API parameters stand among the template variables.
+    pub inputs: IndexMap<Arc<str>, Operand>,
+    /// When it runs at all.
+    pub activate: Option<Activate>,
+    /// Whether it runs once over all lines.
+    pub aggregation: bool,
+    /// How often it is tried; beyond what a connection does by itself.
+    pub retry: Option<RetryPolicy>,
+    /// How long one attempt may take.
+    pub timeout: Option<Duration>,
+    /// Whether text that it makes may hold role headers of its own when a `prompt` or `python` node feeds an `llm` node
+    /// (`role_headers: false` on the node switches it off).
+    pub role_headers: bool,
+    /// Where it stands.
+    pub at: Place,
+}
+
+/// When a node runs: one condition.
+#[derive(Clone, Debug)]
+pub enum Activate {
+    /// `when` equals `is`, by Python's `==`.
+    Equals {
+        /// What is looked at.
+        when: Operand,
+        /// What it must equal.
+        is: Value,
+    },
+    /// An expression over flow inputs (`inputs.x`) and node outputs (`node.output`, by node name) is true.
+    If {
+        /// The expression.
+        expression: Arc<Expression>,
+        /// What its variables are.
+        operands: IndexMap<Arc<str>, Operand>,
+    },
+}
+
+/// How often a node is tried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub max_attempts: u32,
+    /// The pause before the second attempt, doubled for each further one.
+    pub initial: Duration,
+    /// The longest pause.
+    pub max: Duration,
+}
+
+/// What a node does.
+#[derive(Clone, Debug)]
+pub enum NodeKind {
+    /// Renders a template and asks a model.
+    Llm(LlmNode),
+    /// Renders a template.
+    Prompt(Arc<Template>),
+    /// Renders a prompty and asks the model that it names.
+    Prompty(Arc<PromptyFile>),
+    /// Computes an expression over its inputs.
+    Expression(Arc<Expression>),
+    /// Runs another flow.
+    Flow(Arc<Plan>),
+    /// Runs another flow for each item of a list.
+    Map(MapNode),
+    /// Runs another flow until an expression over its outputs holds.
+    Loop(LoopNode),
+    /// Calls a Python tool.
+    Python(PythonNode),
+}
+
+impl NodeKind {
+    /// The kind as flows spell it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Llm(_) => "llm",
+            Self::Prompt(_) => "prompt",
+            Self::Prompty(_) => "prompty",
+            Self::Expression(_) => "expression",
+            Self::Flow(_) => "flow",
+            Self::Map(_) => "map",
+            Self::Loop(_) => "loop",
+            Self::Python(_) => "python",
+        }
+    }
+
+    /// The plan inside, for kinds that run another flow.
+    #[must_use]
+    pub fn inner(&self) -> Option<&Arc<Plan>> {
+        match self {
+            Self::Flow(plan) => Some(plan),
+            Self::Map(map) => Some(&map.plan),
+            Self::Loop(cycle) => Some(&cycle.plan),
+            _ => None,
+        }
+    }
+}
+
+/// Renders a template and asks a model.
+#[derive(Clone, Debug)]
+pub struct LlmNode {
+    /// The template.
+    pub template: Arc<Template>,
+    /// Whether the chat or the older completion API is asked.
+    pub completion: bool,
+    /// The connection, by the file or by what the plan was bound to; `None` until then.
+    pub connection: Option<ConnectionName>,
+}
+
+/// Runs another flow for each item of a list; its output is the list of the flow's outputs, in order.
+#[derive(Clone, Debug)]
+pub struct MapNode {
+    /// The flow.
+    pub plan: Arc<Plan>,
+    /// Where the list comes from.
+    pub over: Operand,
+    /// The inner flow's input that gets the item.
+    pub item: Arc<str>,
+    /// How many items at once; `None`: as many as the run allows.
+    pub concurrency: Option<usize>,
+}
+
+/// Runs another flow until an expression over its outputs holds. Each round's outputs replace the inputs of the same
+/// name for the next; the node's output is the last round's outputs.
+#[derive(Clone, Debug)]
+pub struct LoopNode {
+    /// The flow.
+    pub plan: Arc<Plan>,
+    /// When to stop: an expression over the round's outputs by name, `inputs` and `iteration` (from 1).
+    pub until: Arc<Expression>,
+    /// The most rounds; the node fails when the expression does not hold after them.
+    pub max_iterations: u32,
+}
+
+/// Calls a Python tool, or a `custom_llm` / package tool, which are Python too.
+#[derive(Clone, Debug)]
+pub struct PythonNode {
+    /// The file, relative to the flow's folder; `None` for a package tool.
+    pub file: Option<Arc<SourceFile>>,
+    /// The package tool's id, such as `promptflow.tools.embedding.embedding`.
+    pub tool: Option<Arc<str>>,
+    /// The template of a `custom_llm` node.
+    pub template: Option<Arc<Template>>,
+    /// The connection of a `custom_llm` node.
+    pub connection: Option<ConnectionName>,
+}
+
+/// How images stand in inputs and outputs (spec: promptflow.md §1.9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageFormat {
+    /// `{"data:image/png;base64": "…"}`.
+    #[default]
+    Basic,
+    /// `{"type": "image_url", "image_url": {…}}`.
+    OpenAiVision,
+}
+
+/// The inputs and output that make a flow a chat (spec: promptflow.md §1.15).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatMarkers {
+    /// The input that holds what the person says.
+    pub input: Arc<str>,
+    /// The input that holds the turns before.
+    pub history: Arc<str>,
+    /// The output that holds the answer.
+    pub output: Arc<str>,
+}
+
+/// Something that must be known of the outside before the plan can run.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// What.
+    pub what: NeedKind,
+    /// The node that asks, if one does.
+    pub node: Option<NodeName>,
+    /// Where.
+    pub at: Place,
+}
+
+/// What a plan needs of the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NeedKind {
+    /// `${env:NAME}`.
+    Variable(Arc<str>),
+    /// A connection by name.
+    Connection(ConnectionName),
+}
