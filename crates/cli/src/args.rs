@@ -1,0 +1,91 @@
+//! The command line: its doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand, connections::ConnectionsCommand,
+    draw::DrawArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs,
+};
+
+/// Runs LLM pipelines that are written as YAML flows, and gates pull requests on their quality.
+///
+/// FLOW is a name from `flow_configs` in config/config.yaml, a folder, a flow.dag.yaml or a .prompty file. Results go to
+/// stdout, everything else to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "sluicegate", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Work as if started in this folder
+    #[arg(long, short = 'C', global = true, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Use no colours (NO_COLOR does the same)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 did it · 1 it ran and failed · 2 asked wrongly (flags, config, flow problems) · \
+                          130 interrupted";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArgs),
+    Check(CheckArgs),
+    Draw(DrawArgs),
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    #[command(subcommand)]
+    Connections(ConnectionsCommand),
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    Schema(SchemaArgs),
+    Completions(CompletionsArgs),
+    /// Print the manual page (roff), for `man -l -`
+    Man,
+}
+
+/// Long flags that people know in snake case, from the scripts that they bring.
+const KNOWN_IN_SNAKE_CASE: [&str; 3] = ["environment_name", "deploy_traces", "visualize"];
+
+/// Makes `--max-retries` and `--max_retries` the same flag: whichever spelling is documented is what clap sees.
+pub(crate) fn one_spelling(arguments: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    let mut only_values = false;
+    arguments
+        .map(|argument| {
+            let Some(text) = argument.to_str().filter(|_| !only_values) else { return argument };
+            let Some(flag) = text.strip_prefix("--") else { return argument };
+            if flag.is_empty() {
+                only_values = true;
+                return argument;
+            }
+            let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
+            let snake = name.replace('-', "_");
+            let spelled = if KNOWN_IN_SNAKE_CASE.contains(&snake.as_str()) { snake } else { snake.replace('_', "-") };
+            value.map_or_else(|| format!("--{spelled}"), |value| format!("--{spelled}={value}")).into()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn both_spellings_are_one_flag() {
+        let spelled = one_spelling(
+            ["run", "--environment-name", "pr", "--no_store", "--set=a_b=c_d", "--", "--a_b"].into_iter().map(Into::into),
+        );
+        assert_eq!(spelled, ["run", "--environment_name", "pr", "--no-store", "--set=a_b=c_d", "--", "--a_b"]);
+    }
+}

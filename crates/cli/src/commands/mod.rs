@@ -1,0 +1,10 @@
+//! One command, one file.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod connections;
+pub(crate) mod draw;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod schema;

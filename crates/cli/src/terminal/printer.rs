@@ -1,0 +1,121 @@
+//! The only place that writes to stdout and stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use super::{harmless, show_problems};
+use crate::error::CliError;
+
+/// Writes to stdout and stderr.
+#[derive(Clone, Debug)]
+pub(crate) struct Printer {
+    colour: bool,
+    terminal: bool,
+}
+
+/// Colours, or none: no information is lost without them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Painter(bool);
+
+impl Printer {
+    /// A printer for this process: colours when stderr is a terminal and nobody objects (`NO_COLOR`, `TERM=dumb`).
+    pub(crate) fn new(no_colour: bool) -> Self {
+        let terminal = io::stderr().is_terminal();
+        Self { colour: terminal && !no_colour, terminal }
+    }
+
+    /// Whether a person looks at stderr.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Colours for stderr.
+    pub(crate) fn painter(&self) -> Painter {
+        Painter(self.colour)
+    }
+
+    /// Writes data to stdout, a line break after it.
+    ///
+    /// # Errors
+    /// stdout cannot be written; a closed pipe is no error, the reader has what it wanted.
+    pub(crate) fn data(&self, text: &str) -> Result<(), CliError> {
+        self.write_data(&format!("{text}\n"))
+    }
+
+    /// Writes data to stdout as it is, and flushes.
+    ///
+    /// # Errors
+    /// As [`Printer::data`].
+    pub(crate) fn write_data(&self, text: &str) -> Result<(), CliError> {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(CliError::failed("stdout cannot be written").cause(error.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something to a person. A stderr that cannot be written is nobody's failure.
+    pub(crate) fn say(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// Writes to stderr as it is, and flushes.
+    pub(crate) fn say_part(&self, text: &str) {
+        let mut err = io::stderr().lock();
+        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    }
+
+    /// Warns a person.
+    pub(crate) fn warn(&self, text: &str) {
+        self.say(&format!("{} {}", self.painter().yellow("warning:"), harmless(text)));
+    }
+
+    /// Says why the command ends.
+    pub(crate) fn error(&self, error: &CliError) {
+        match error {
+            CliError::Problems(problems) => self.say(&show_problems(problems, self.colour)),
+            CliError::Other(complaint) => {
+                let paint = self.painter();
+                self.say(&format!("{} {}", paint.red("error:"), harmless(&complaint.message)));
+                for cause in &complaint.causes {
+                    self.say(&format!("  cause: {}", harmless(cause)));
+                }
+                for hint in &complaint.hints {
+                    self.say(&format!("  {} {}", paint.cyan("hint:"), harmless(hint)));
+                }
+            }
+        }
+    }
+
+    /// Whether colours are on.
+    pub(crate) fn colour(&self) -> bool {
+        self.colour
+    }
+}
+
+impl Painter {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub(crate) fn red(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    pub(crate) fn green(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.paint("33", text)
+    }
+
+    pub(crate) fn cyan(self, text: &str) -> String {
+        self.paint("36", text)
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+}

@@ -1,0 +1,106 @@
+//! What surrounds every attempt: the gate before it, the total timeout over it, the pause and the next one after it.
+
+use std::time::Duration;
+
+use sluicegate_config::{Connection, Retry};
+use sluicegate_model::{
+    About, BoxFuture, CallContext, CallNotice, ChatModel, ChatReply, ChatRequest, ModelError, Phase,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::gate::Gate;
+use crate::transport::{Attempt, Transport};
+
+/// A transport with limits, total timeout and retries.
+pub(crate) struct Layered<T> {
+    transport: T,
+    about: About,
+    gate: Gate,
+    retry: Retry,
+    total: Duration,
+    jitter: fn() -> f64,
+}
+
+impl<T: Transport> Layered<T> {
+    pub(crate) fn new(transport: T, about: About, connection: &Connection) -> Self {
+        Self {
+            transport,
+            about,
+            gate: Gate::new(&connection.limits),
+            retry: connection.retry.clone(),
+            total: connection.timeouts.total,
+            jitter,
+        }
+    }
+
+    async fn call(&self, request: &ChatRequest, context: &CallContext) -> Result<ChatReply, ModelError> {
+        let begun = Instant::now();
+        // A total timeout beyond what a clock can count is none; a year is as good.
+        let own = begun.checked_add(self.total).unwrap_or_else(|| begun + Duration::from_secs(31_536_000));
+        let deadline = context.deadline.map_or(own, |deadline| own.min(Instant::from_std(deadline)));
+        let too_late = || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(begun) };
+        for number in 1.. {
+            let entered = timeout_at(deadline, self.gate.enter(request, context, deadline)).await;
+            let ticket = entered.map_err(|_| too_late())??;
+            let attempt = Attempt::start(number, context);
+            let sent = timeout_at(deadline, self.transport.send(request, &attempt)).await;
+            let error = match sent.unwrap_or_else(|_| Err(too_late())) {
+                Ok(reply) => {
+                    ticket.succeeded(&reply);
+                    return Ok(reply);
+                }
+                Err(error) if attempt.passed_on() && error.is_transient() => {
+                    ModelError::StreamBroken { message: error.to_string(), passed_on: true }
+                }
+                Err(error) => error,
+            };
+            // Gives the permit back before the pause.
+            ticket.failed(&error);
+            let retry_in = self.retry_in(number, &error).filter(|pause| Instant::now() + *pause < deadline);
+            context.notices.notice(CallNotice::AttemptFailed { attempt: number, error: error.clone(), retry_in });
+            match retry_in {
+                Some(pause) => sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+        Err(too_late())
+    }
+
+    /// How long to pause before the next attempt; `None` if there shall be none.
+    fn retry_in(&self, failed: u32, error: &ModelError) -> Option<Duration> {
+        if !error.is_transient() || failed >= self.retry.max_attempts {
+            return None;
+        }
+        let share = (self.jitter)();
+        Some(match error.retry_after() {
+            // A little later than asked, so that those who were told the same do not come back as one.
+            Some(asked) => asked + (asked / 10).min(Duration::from_secs(1)).mul_f64(share),
+            None => {
+                let doubled = self.retry.initial.saturating_mul(2_u32.saturating_pow(failed - 1));
+                doubled.min(self.retry.max).mul_f64(0.5 + share / 2.0)
+            }
+        })
+    }
+}
+
+impl<T: Transport> ChatModel for Layered<T> {
+    fn chat<'a>(
+        &'a self,
+        request: &'a ChatRequest,
+        context: &'a CallContext,
+    ) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        Box::pin(self.call(request, context))
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+/// A random share from 0 to 1; one half if the system has no randomness to give.
+fn jitter() -> f64 {
+    getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests;
