@@ -207,6 +207,26 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// The kind's name, as its `kind` field is written.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run_started",
+            Self::RunResumed { .. } => "run_resumed",
+            Self::NodeStarted { .. } => "node_started",
+            Self::NodeAttemptFailed { .. } => "node_attempt_failed",
+            Self::NodeFinished { .. } => "node_finished",
+            Self::ModelCallStarted { .. } => "model_call_started",
+            Self::ModelAttemptFailed { .. } => "model_attempt_failed",
+            Self::ModelCallFinished { .. } => "model_call_finished",
+            Self::EventReceived { .. } => "event_received",
+            Self::TimerFired { .. } => "timer_fired",
+            Self::RunFinished { .. } => "run_finished",
+            Self::Chunk { .. } => "chunk",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether it is journaled.
     #[must_use]
     pub fn is_recorded(&self) -> bool {

@@ -8,10 +8,12 @@ mod failure;
 mod journal;
 mod path;
 mod redact;
+mod sampler;
 mod summary;
 
 pub use event::{CallEnd, Event, EventKind, Outcome, PlanHashes, RunId, RunStatus, SpanRef, WaitFor};
 pub use failure::Failure;
 pub use journal::{Journal, JournalError, Listener, ListenerError};
 pub use path::{NodePath, PathStep, Scope};
+pub use sampler::{Sampler, SamplerError};
 pub use summary::{NodeStatus, NodeSummary, RunSummary};

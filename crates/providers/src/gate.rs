@@ -97,10 +97,10 @@ impl Gate {
                 break permit;
             }
         };
-        let mut ticket = Ticket { gate: self, _permit: permit, model: request.model.clone(), tokens: Tokens::default() };
+        let mut ticket =
+            Ticket { gate: self, _permit: permit, model: request.model.clone(), tokens: Tokens::default() };
         if let Some(rates) = &self.rates {
             let (tokens, wait) = lock(rates).reserve(request);
-            // From here on, dropping the ticket gives back what was reserved.
             ticket.tokens = tokens;
             if Instant::now() + wait >= deadline {
                 ticket.give_back(tokens.input + tokens.output, 1.0);

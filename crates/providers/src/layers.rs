@@ -38,7 +38,8 @@ impl<T: Transport> Layered<T> {
         // A total timeout beyond what a clock can count is none; a year is as good.
         let own = begun.checked_add(self.total).unwrap_or_else(|| begun + Duration::from_secs(31_536_000));
         let deadline = context.deadline.map_or(own, |deadline| own.min(Instant::from_std(deadline)));
-        let too_late = || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(begun) };
+        let too_late =
+            || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(begun) };
         for number in 1.. {
             let entered = timeout_at(deadline, self.gate.enter(request, context, deadline)).await;
             let ticket = entered.map_err(|_| too_late())??;

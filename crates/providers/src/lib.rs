@@ -59,9 +59,8 @@ struct Slot {
 /// for; HTTP clients and TLS roots are loaded at the first call that needs them.
 #[must_use]
 pub fn connect(connections: Vec<Connection>, options: Options) -> Connected {
-    let slot = |connection: Connection| {
-        (ConnectionName(connection.name.clone()), Slot { connection, model: OnceLock::new() })
-    };
+    let slot =
+        |connection: Connection| (ConnectionName(connection.name.clone()), Slot { connection, model: OnceLock::new() });
     Connected { slots: connections.into_iter().map(slot).collect(), clients: Arc::new(Clients::new(options)) }
 }
 

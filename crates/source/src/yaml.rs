@@ -4,6 +4,13 @@
 //! `1e3` is a float, a date stays text, duplicate keys are problems. Anchors, aliases and merge keys (`<<`) work,
 //! within a budget that stops a bomb early.
 
+mod build;
+mod place;
+mod scalar;
+mod syntax;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use sluicegate_value::Value;
@@ -22,7 +29,10 @@ pub struct Document {
 /// A value in a YAML file.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where it stands; for an alias, where the alias stands.
+    /// Where it stands; for an alias, where the alias stands (for a merged value, the alias after `<<`).
+    ///
+    /// The text there is the value as it is written: quotes belong to it, tags, anchors and the header of a block
+    /// text (`|`, `>-`) do not. The value of `key:` with nothing after it stands, empty, after the colon.
     pub span: Span,
     /// Where the anchored value stands, if this came by an alias or a merge key.
     pub defined: Option<Span>,
@@ -63,8 +73,8 @@ pub struct Entry {
 /// Every problem that can be told apart: a syntax error ends the reading, duplicate keys do not. A file beyond the
 /// budget (depth, nodes after aliases are followed, in proportion to the file's size) is one problem.
 pub fn read(file: &Arc<SourceFile>) -> Result<Document, Vec<Problem>> {
-    let _ = file;
-    Err(Vec::new())
+    let root = build::build(file)?;
+    Ok(Document { file: file.clone(), root })
 }
 
 impl Node {
@@ -80,6 +90,12 @@ impl Node {
                 .collect::<sluicegate_value::Map>()
                 .into(),
         }
+    }
+
+    /// Where its text is written: [`Node::defined`] if there is one, else [`Node::span`].
+    #[must_use]
+    pub fn written(&self) -> Span {
+        self.defined.unwrap_or(self.span)
     }
 
     /// The value under `key`, if this is a map that has it.

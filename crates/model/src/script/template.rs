@@ -1,0 +1,104 @@
+//! Reply texts with places for what the request said: `$1`, `${name}`, `$$`.
+
+use std::sync::Arc;
+
+use regex::{Captures, Regex};
+
+/// A text with places in it.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(Arc<str>),
+    Group(usize),
+    Named(Arc<str>),
+    Model,
+    User,
+    System,
+}
+
+/// What a template's places stand for.
+pub(super) struct Filling<'a> {
+    pub(super) captures: Option<&'a Captures<'a>>,
+    pub(super) model: &'a str,
+    pub(super) user: &'a str,
+    pub(super) system: &'a str,
+}
+
+impl Template {
+    /// Reads a template; its captures must exist in `user`, the regular expression of the same entry.
+    pub(super) fn parse(source: &str, user: Option<&Regex>) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut text = String::new();
+        let mut rest = source;
+        while let Some((before, after)) = rest.split_once('$') {
+            text.push_str(before);
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            let (name, remaining) = if let Some(remaining) = after.strip_prefix('$') {
+                text.push('$');
+                rest = remaining;
+                continue;
+            } else if let Some((name, remaining)) = after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+                (name, remaining)
+            } else if digits > 0 {
+                after.split_at(digits)
+            } else {
+                text.push('$');
+                rest = after;
+                continue;
+            };
+            if !text.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut text).into()));
+            }
+            pieces.push(piece(name, user)?);
+            rest = remaining;
+        }
+        text.push_str(rest);
+        if !text.is_empty() || pieces.is_empty() {
+            pieces.push(Piece::Text(text.into()));
+        }
+        Ok(Self { pieces })
+    }
+
+    /// The text with its places filled; a group that took no part in the match is empty.
+    pub(super) fn fill(&self, filling: &Filling<'_>) -> String {
+        let group = |index: usize| filling.captures.and_then(|captures| captures.get(index)).map_or("", |m| m.as_str());
+        let named = |name: &str| filling.captures.and_then(|captures| captures.name(name)).map_or("", |m| m.as_str());
+        self.pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Text(text) => text,
+                Piece::Group(index) => group(*index),
+                Piece::Named(name) => named(name),
+                Piece::Model => filling.model,
+                Piece::User => filling.user,
+                Piece::System => filling.system,
+            })
+            .collect()
+    }
+}
+
+fn piece(name: &str, user: Option<&Regex>) -> Result<Piece, String> {
+    if let Ok(index) = name.parse::<usize>() {
+        return match user {
+            Some(regex) if index < regex.captures_len() => Ok(Piece::Group(index)),
+            Some(regex) => Err(format!(
+                "`${name}` is not there: `when.user` has {} captures (write `$$` for a dollar)",
+                regex.captures_len() - 1
+            )),
+            None => Err(format!("`${name}` needs a `when.user` to capture it (write `$$` for a dollar)")),
+        };
+    }
+    if user.is_some_and(|regex| regex.capture_names().flatten().any(|known| known == name)) {
+        return Ok(Piece::Named(name.into()));
+    }
+    match name {
+        "model" => Ok(Piece::Model),
+        "user" => Ok(Piece::User),
+        "system" => Ok(Piece::System),
+        _ => Err(format!("`${{{name}}}` is neither a capture of `when.user` nor `model`, `user` or `system`")),
+    }
+}

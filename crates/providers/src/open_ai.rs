@@ -1,0 +1,31 @@
+//! OpenAI, and whatever speaks its chat API: a base address and, mostly, a key.
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use sluicegate_config::Secret;
+use sluicegate_model::{ConnectionName, ModelError};
+
+use crate::http::{Address, Dialect, Key};
+
+/// How to speak to an endpoint at `base_url`, the address before `/chat/completions`.
+pub(crate) fn dialect(
+    connection: &ConnectionName,
+    base_url: &str,
+    api_key: Option<&Secret>,
+    organization: Option<&str>,
+) -> Result<Dialect, ModelError> {
+    let base = base_url.trim().trim_end_matches('/');
+    let base = base.strip_suffix("/chat/completions").unwrap_or(base);
+    let address = Address::parse(connection, "base_url", &format!("{base}/"))?;
+    // Servers on this machine seldom want a key, and variables for it are then often set to nothing.
+    let api_key = api_key.filter(|key| !(key.expose().trim().is_empty() && address.is_this_machine()));
+    let key = api_key.map(|key| Key::new(connection, key, AUTHORIZATION, "Bearer ")).transpose()?;
+    let mut headers = HeaderMap::new();
+    if let Some(organization) = organization.filter(|organization| !organization.trim().is_empty()) {
+        let value = HeaderValue::from_str(organization.trim()).map_err(|_| ModelError::Misconfigured {
+            connection: connection.to_string(),
+            message: "its `organization` cannot stand in a header".to_owned(),
+        })?;
+        headers.insert("openai-organization", value);
+    }
+    Ok(Dialect { provider: "openai", address, key, headers, tells_caller: false })
+}

@@ -1,0 +1,282 @@
+//! Everything that goes wrong, and the one clear error that comes of it.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::json;
+use sluicegate_config::{Connection, Limits, Timeouts};
+use sluicegate_model::{ChatRequest, ModelError};
+use sluicegate_testkit::endpoint::{Answer, Endpoint};
+
+use crate::{Call, KEY, azure, call, connection, model, open_ai, request};
+
+/// Calls an endpoint that answers with each of `answers` in turn, then "ok".
+async fn after(answers: impl IntoIterator<Item = Answer>) -> (Call, usize) {
+    let endpoint = Endpoint::start();
+    for answer in answers {
+        endpoint.queue(answer);
+    }
+    let outcome = call(&*model(connection(azure(&endpoint.url()))), &request()).await;
+    (outcome, endpoint.count())
+}
+
+/// An answer that fails the call at once: its error, as text, and that nothing was tried again.
+async fn check_fails(answer: Answer, code: &str, expected: &str) {
+    let (outcome, count) = after([answer]).await;
+    assert_eq!((outcome.error().code(), outcome.error().to_string().as_str(), count), (code, expected, 1));
+    assert_eq!(outcome.told, ["attempt 1".to_owned(), format!("attempt 1 failed: {code}, no more")]);
+}
+
+/// An answer after which the call is tried again, and succeeds.
+async fn check_tried_again(answer: Answer, code: &str) {
+    let (outcome, count) = after([answer]).await;
+    assert_eq!(outcome.result.as_ref().map(|reply| reply.text.as_deref()), Ok(Some("ok")));
+    assert_eq!(count, 2);
+    assert_eq!(
+        outcome.told,
+        ["attempt 1".to_owned(), format!("attempt 1 failed: {code}, again"), "attempt 2".to_owned()]
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_key() {
+    let says = format!("Incorrect API key provided: {KEY}.");
+    check_fails(
+        Answer::error(401, "invalid_api_key", &says),
+        "key_refused",
+        "connection `c` refused the key (401): Incorrect API key provided: ***.",
+    )
+    .await;
+    check_fails(
+        Answer::json(403, &json!({ "statusCode": 403, "message": "Access denied." })),
+        "key_refused",
+        "connection `c` refused the key (403): Access denied.",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_deployment() {
+    check_fails(
+        Answer::error(404, "DeploymentNotFound", "The API deployment for this resource does not exist."),
+        "unknown_model",
+        "connection `c` has no model or deployment `gpt-test`: The API deployment for this resource does not exist.",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_long() {
+    let says = "This model's maximum context length is 4096 tokens.";
+    let expected = format!("the request is too long: {says}");
+    check_fails(Answer::error(400, "context_length_exceeded", says), "too_long", &expected).await;
+}
+
+#[tokio::test]
+async fn a_content_filter() {
+    let body = json!({ "error": {
+        "message": "The response was filtered.", "code": "content_filter", "param": "prompt",
+        "innererror": { "code": "ResponsibleAIPolicyViolation", "content_filter_result": {
+            "hate": { "filtered": false, "severity": "safe" },
+            "violence": { "filtered": true, "severity": "medium" },
+        } },
+    } });
+    let expected = "stopped by a content filter: The response was filtered. (violence: medium)";
+    check_fails(Answer::json(400, &body), "filtered", expected).await;
+}
+
+#[tokio::test]
+async fn a_filtered_reply_is_a_reply() {
+    let body =
+        json!({ "choices": [{ "index": 0, "message": { "role": "assistant" }, "finish_reason": "content_filter" }] });
+    let (outcome, _) = after([Answer::json(200, &body)]).await;
+    let reply = outcome.result.unwrap();
+    assert_eq!((reply.text, reply.finish_reason.as_deref()), (None, Some("content_filter")));
+}
+
+#[tokio::test]
+async fn a_refused_parameter() {
+    let body = json!({ "error": { "message": "too hot", "param": "temperature", "code": null } });
+    let (outcome, count) = after([Answer::json(400, &body)]).await;
+    let expected =
+        ModelError::Rejected { status: 400, message: "too hot".to_owned(), parameter: Some("temperature".to_owned()) };
+    assert_eq!((outcome.error(), count), (&expected, 1));
+}
+
+#[tokio::test]
+async fn too_many_requests_are_tried_again_when_asked_to() {
+    let answer = Answer::error(429, "429", "slow down");
+    check_tried_again(answer.clone().header("retry-after-ms", "30"), "rate_limited").await;
+    check_tried_again(answer, "rate_limited").await;
+}
+
+#[tokio::test]
+async fn retry_after_is_in_the_error() {
+    let answer = Answer::error(429, "429", "slow down").header("retry-after", "7000");
+    let (outcome, count) = after([answer]).await;
+    assert_eq!((outcome.error().retry_after(), count), (Some(Duration::from_secs(7000)), 1));
+    let (outcome, _) = after([Answer::error(429, "429", "Please retry after 7001 seconds.")]).await;
+    assert_eq!(outcome.error().retry_after(), Some(Duration::from_secs(7001)));
+}
+
+#[tokio::test]
+async fn an_exhausted_quota_is_not_tried_again() {
+    check_fails(
+        Answer::error(429, "insufficient_quota", "You exceeded your current quota."),
+        "rate_limited",
+        "rate limited: You exceeded your current quota.",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_failing_endpoint_is_tried_again() {
+    for status in [408, 500, 502, 503, 504] {
+        check_tried_again(Answer::error(status, "x", "oops"), "server_failed").await;
+    }
+    check_tried_again(Answer::Whole(502, Vec::new(), "<html>".into()), "server_failed").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_keeps_failing_is_given_up() {
+    let page = "<html><head><title>502 Bad Gateway</title></head></html>";
+    let answer = Answer::Whole(502, vec![("content-type".to_owned(), "text/html".to_owned())], page.into());
+    let (outcome, count) = after([answer.clone(), answer.clone(), answer]).await;
+    assert_eq!(outcome.error().to_string(), "the endpoint failed (502): a web page, `502 Bad Gateway`");
+    assert_eq!(count, 3);
+    assert_eq!(outcome.told.last().unwrap(), "attempt 3 failed: server_failed, no more");
+}
+
+#[tokio::test]
+async fn a_reset_is_tried_again() {
+    check_tried_again(Answer::Reset, "unreachable").await;
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let outcome = call(&*model(connection(open_ai(&url))), &request()).await;
+    let message = outcome.error().to_string();
+    assert!(
+        message.starts_with(&format!("cannot reach {url}: ")) && message.to_lowercase().contains("refused"),
+        "{message}"
+    );
+    assert_eq!(outcome.told.len(), 6);
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_exist() {
+    let outcome = call(&*model(connection(open_ai("http://no-such-host.invalid"))), &request()).await;
+    let message = outcome.error().to_string();
+    assert!(message.starts_with("cannot reach http://no-such-host.invalid: "), "{message}");
+}
+
+#[tokio::test]
+async fn a_hang() {
+    let endpoint = Endpoint::start();
+    endpoint.queue(Answer::Hang).reply_text("awake");
+    let timeouts = Timeouts { first_byte: Duration::from_millis(100), ..Timeouts::default() };
+    let outcome = call(&*model(Connection { timeouts, ..connection(open_ai(&endpoint.url())) }), &request()).await;
+    assert_eq!(outcome.result.unwrap().text.as_deref(), Some("awake"));
+    assert_eq!(outcome.told, ["attempt 1", "attempt 1 failed: timed_out, again", "attempt 2"]);
+}
+
+#[tokio::test]
+async fn the_total_timeout_ends_a_hang() {
+    let endpoint = Endpoint::start();
+    endpoint.queue(Answer::Hang);
+    let timeouts = Timeouts { total: Duration::from_millis(100), ..Timeouts::default() };
+    let outcome = call(&*model(Connection { timeouts, ..connection(open_ai(&endpoint.url())) }), &request()).await;
+    assert_eq!(outcome.error().to_string(), "no complete reply within 100ms");
+}
+
+#[tokio::test]
+async fn broken_json() {
+    let (outcome, count) = after([Answer::broken_json()]).await;
+    let message = outcome.error().to_string();
+    assert!(message.starts_with("the endpoint's reply makes no sense: it is no JSON ("), "{message}");
+    assert!(message.ends_with(r#"{"id": "chatcmpl-1", "choices": [{"mess"#), "{message}");
+    assert_eq!((outcome.error().code(), count), ("malformed_reply", 1));
+}
+
+#[tokio::test]
+async fn replies_that_are_none() {
+    for (body, expected) in [
+        (r#"{"choices": []}"#, "it has no `choices`: "),
+        (r#"{"choices": [{}]}"#, "it has a choice with neither `message` nor `text`: "),
+        (r#"{"error": {"message": "oops"}}"#, "it is an error: oops"),
+        ("<html><title>Log in</title></html>", "it is no JSON (expected a value"),
+        ("", "it is no JSON ("),
+    ] {
+        let (outcome, _) = after([Answer::Whole(200, Vec::new(), body.into())]).await;
+        let message = outcome.error().to_string();
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(outcome.error().code(), "malformed_reply");
+    }
+}
+
+#[tokio::test]
+async fn an_error_under_a_status_of_success_counts_as_what_it_says() {
+    let body = json!({ "error": { "message": "overloaded", "code": 503 } });
+    check_tried_again(Answer::json(200, &body), "server_failed").await;
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Endpoint::start();
+    let answer = Answer::json(307, &json!({})).header("location", &elsewhere.url());
+    let (outcome, _) = after([answer]).await;
+    let message = outcome.error().to_string();
+    assert!(message.contains(&format!("it redirects to {}", elsewhere.url())), "{message}");
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn no_error_holds_the_key() {
+    let quoted = KEY.to_owned();
+    let answers = [
+        Answer::error(400, &quoted, &format!("bad {quoted}")),
+        Answer::Whole(500, Vec::new(), format!("{}{quoted}", "x".repeat(190)).into()),
+        Answer::Whole(200, Vec::new(), format!("<{quoted}>").into()),
+        Answer::json(200, &json!({ "error": format!("bad {quoted}") })),
+        Answer::json(200, &json!({ "nothing": quoted })),
+        Answer::json(301, &json!({})).header("location", &format!("http://x/{quoted}")),
+        Answer::Stream { pieces: vec![format!("data: {quoted}\n\n").into()], broken_at: None, delay: Duration::ZERO },
+        Answer::stream(&[&quoted]).cut_after(2),
+    ];
+    for answer in answers {
+        let (outcome, _) = after([answer.clone(), answer.clone(), answer]).await;
+        let told = format!("{} {:?} {:?}", outcome.error(), outcome.error(), outcome.told);
+        assert!(!told.contains("sk-secret"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_reply_is_read() {
+    // `{"choices":[{"text":"zipped"}]}`, compressed.
+    let zipped: &[u8] = include_bytes!("../data/reply.json.gz");
+    let answer =
+        |bytes: &[u8]| Answer::Whole(200, Vec::new(), bytes.to_vec().into()).header("content-encoding", "gzip");
+    let (outcome, _) = after([answer(zipped)]).await;
+    assert_eq!(outcome.result.unwrap().text.as_deref(), Some("zipped"));
+    let (outcome, _) = after([answer(b"not compressed at all")]).await;
+    assert_eq!(outcome.error().code(), "malformed_reply");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_used_again_and_limits_hold_over_http() {
+    let endpoint = Endpoint::start();
+    endpoint.latency(Duration::from_millis(5));
+    let limits = Limits { max_in_flight: 4, ..Limits::default() };
+    let model = model(Connection { limits, ..connection(open_ai(&endpoint.url())) });
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let model = model.clone();
+        calls.spawn(async move { call(&*model, &ChatRequest { ..request() }).await.result.is_ok() });
+    }
+    assert!(calls.join_all().await.into_iter().all(|worked| worked));
+    assert_eq!(endpoint.count(), 40);
+    assert!(endpoint.connections() <= 4, "{} connections", endpoint.connections());
+}

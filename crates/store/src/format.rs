@@ -1,0 +1,113 @@
+//! The form of a run's file: its tables, its version, and how it is opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use sluicegate_events::RunId;
+
+use crate::{Durability, StoreError};
+
+/// Raised when an older program could misread a newer file. New tables and new event kinds do not raise it.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Readers and those who post commands hold the file for moments only; a writer that waits longer than this waits
+/// for something that is broken.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `slcg`: tells a run's file from any other SQLite file.
+const APPLICATION_ID: i32 = 0x736c_6367;
+
+const SCHEMA: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    line INTEGER,
+    path TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE TABLE blobs (sha256 TEXT PRIMARY KEY, json TEXT NOT NULL);
+CREATE TABLE lease (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    pid INTEGER NOT NULL,
+    boot TEXT,
+    since TEXT NOT NULL,
+    heartbeat TEXT NOT NULL
+);
+CREATE TABLE inbox (number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body TEXT NOT NULL, at TEXT NOT NULL);
+";
+
+/// Makes a run's file. The file must not exist.
+pub(crate) fn create(
+    place: &Path,
+    run: &RunId,
+    engine: &str,
+    durability: Durability,
+) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let result = (|| {
+        let mut connection = Connection::open_with_flags(place, flags)?;
+        prepare_writer(&connection, durability)?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        let facts = [("format", FORMAT.to_string()), ("run", run.to_string()), ("engine", engine.to_owned())];
+        for (key, value) in facts {
+            transaction.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", (key, value))?;
+        }
+        transaction.commit()?;
+        Ok(connection)
+    })();
+    result.map_err(|error: rusqlite::Error| StoreError::sqlite(place, &error))
+}
+
+/// Opens a run's file to go on writing it.
+pub(crate) fn open_to_write(place: &Path, durability: Durability) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(place, flags).map_err(|error| StoreError::sqlite(place, &error))?;
+    check_format(place, &connection)?;
+    prepare_writer(&connection, durability).map_err(|error| StoreError::sqlite(place, &error))?;
+    Ok(connection)
+}
+
+/// Opens a run's file to read it, also while another process writes.
+pub(crate) fn open_to_read(place: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(place, flags).map_err(|error| StoreError::sqlite(place, &error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::sqlite(place, &error))?;
+    check_format(place, &connection)?;
+    Ok(connection)
+}
+
+/// A fact of the `meta` table.
+pub(crate) fn meta(place: &Path, connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()
+        .map_err(|error| StoreError::sqlite(place, &error))
+}
+
+fn prepare_writer(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // `query_row`, not `pragma_update`: this pragma answers with the mode that it got.
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    let synchronous = match durability {
+        Durability::Power => "FULL",
+        Durability::Process => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)
+}
+
+fn check_format(place: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let found = meta(place, connection, "format")?
+        .ok_or_else(|| StoreError::damaged(place, "it does not say which format it has"))?;
+    let found: u32 = found
+        .parse()
+        .map_err(|_| StoreError::damaged(place, format!("its format is `{found}`, which is no number")))?;
+    if found > FORMAT {
+        return Err(StoreError::NewerFormat { place: place.display().to_string(), found, supported: FORMAT });
+    }
+    Ok(())
+}

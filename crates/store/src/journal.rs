@@ -1,0 +1,242 @@
+//! The one writer of a run.
+//!
+//! ```text
+//!  append(events).await ──┐
+//!  append(events).await ──┼─► queue ─► writer thread: everything queued, one transaction, one sync ─► acks
+//!  take_commands().await ─┘
+//! ```
+//!
+//! There is no timer: a commit takes what came while the one before was being synced, so a lone append waits for
+//! nobody and a thousand at once share a sync.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use sluicegate_events::{Event, Journal, JournalError, RunId};
+use sluicegate_model::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::lock::{Lease, RunLock};
+use crate::{Command, StoreError, body};
+
+/// Appends that share a commit. More would make the first of them wait for the last without need.
+const MOST_IN_A_COMMIT: usize = 4096;
+
+/// How often a commit also says that this process lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// The journal of one run, open for writing.
+///
+/// Dropping it waits until everything queued is written, closes the file and gives the run's lock back.
+#[derive(Debug)]
+pub struct RunJournal {
+    run: RunId,
+    place: PathBuf,
+    queue: Option<Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Append(Vec<Event>, oneshot::Sender<Result<(), JournalError>>),
+    TakeCommands(oneshot::Sender<Result<Vec<Command>, JournalError>>),
+}
+
+impl RunJournal {
+    pub(crate) fn start(run: RunId, place: PathBuf, connection: Connection, lock: RunLock) -> Result<Self, StoreError> {
+        Lease::of_this_process().write(&connection).map_err(|error| StoreError::sqlite(&place, &error))?;
+        let (queue, requests) = channel();
+        let identity = FileIdentity::of(&place);
+        let writer = Writer { place: place.clone(), identity, connection, broken: None, last_beat: Instant::now() };
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || {
+                writer.work(&requests);
+                // After the file is closed, not before.
+                drop(lock);
+            })
+            .map_err(|error| StoreError::file(&place, &error))?;
+        Ok(Self { run, place, queue: Some(queue), writer: Some(thread) })
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The run's file.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// Takes the commands that came since the last time, in their order. Cheap when there are none.
+    ///
+    /// # Errors
+    /// The file cannot be read or written; the journal is as broken as after a failed append.
+    pub async fn take_commands(&self) -> Result<Vec<Command>, JournalError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::TakeCommands(answer));
+        answered.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    fn ask(&self, request: Request) {
+        // A writer that is gone drops the request, and with it the sender of the answer: the asker hears of it there.
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(request);
+        }
+    }
+
+    fn gone(&self) -> JournalError {
+        JournalError { place: self.place.display().to_string(), message: "its writer has ended".to_owned() }
+    }
+}
+
+impl Journal for RunJournal {
+    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>> {
+        let (answer, answered) = oneshot::channel();
+        // Queued now, not at the first poll: the order of calls is the order of events.
+        self.ask(Request::Append(events, answer));
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(self.gone())) })
+    }
+}
+
+impl Drop for RunJournal {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+struct Writer {
+    place: PathBuf,
+    identity: Option<FileIdentity>,
+    connection: Connection,
+    /// The first failure. What follows it must fail too: a journal with a hole would lie.
+    broken: Option<JournalError>,
+    last_beat: Instant,
+}
+
+impl Writer {
+    fn work(mut self, requests: &Receiver<Request>) {
+        while let Ok(first) = requests.recv() {
+            let mut appends = Vec::new();
+            let mut askers = Vec::new();
+            let mut next = Some(first);
+            while let Some(request) = next {
+                match request {
+                    Request::Append(events, answer) => appends.push((events, answer)),
+                    Request::TakeCommands(answer) => askers.push(answer),
+                }
+                next = if appends.len() < MOST_IN_A_COMMIT { requests.try_recv().ok() } else { None };
+            }
+            if !appends.is_empty() {
+                let outcome = self.unless_broken(|writer| writer.commit(appends.iter().flat_map(|(events, _)| events)));
+                for (_, answer) in appends {
+                    let _ = answer.send(outcome.clone());
+                }
+            }
+            for answer in askers {
+                let outcome = self.unless_broken(|writer| {
+                    Command::take_all(&mut writer.connection).map_err(|error| error.to_string())
+                });
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    fn unless_broken<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, JournalError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        work(self).map_err(|message| {
+            let message = match system_words(&self.place) {
+                Some(words) if !message.contains(&words) => format!("{message} ({words})"),
+                _ => message,
+            };
+            let error = JournalError { place: self.place.display().to_string(), message };
+            self.broken = Some(error.clone());
+            error
+        })
+    }
+
+    fn commit<'a>(&mut self, events: impl Iterator<Item = &'a Event>) -> Result<(), String> {
+        let beats = self.last_beat.elapsed() >= HEARTBEAT;
+        let words = |error: rusqlite::Error| error.to_string();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(words)?;
+        for event in events.filter(|event| event.kind.is_recorded()) {
+            insert(&transaction, event)?;
+        }
+        if beats {
+            Lease::beat(&transaction, Timestamp::now()).map_err(words)?;
+        }
+        transaction.commit().map_err(words)?;
+        if beats {
+            self.last_beat = Instant::now();
+        }
+        // SQLite goes on happily in a file that somebody deleted.
+        if FileIdentity::of(&self.place) != self.identity {
+            return Err("the file was deleted or replaced while the run went on".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn insert(connection: &Connection, event: &Event) -> Result<(), String> {
+    let (text, stored) = body::write(event)?;
+    let words = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => format!("event {} was written before", event.seq),
+        _ => error.to_string(),
+    };
+    for blob in stored {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO blobs (sha256, json) VALUES (?1, ?2)")
+            .and_then(|mut statement| statement.execute((blob.sha256, blob.json)))
+            .map_err(words)?;
+    }
+    let number = |number: u64| i64::try_from(number).map_err(|_| format!("{number} is too large a number"));
+    connection
+        .prepare_cached("INSERT INTO events (seq, at, line, path, kind, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+        .and_then(|mut statement| {
+            let (seq, line) = (number(event.seq), event.scope.line.map(number).transpose());
+            let (Ok(seq), Ok(line)) = (seq, line) else { return Err(rusqlite::Error::IntegralValueOutOfRange(0, 0)) };
+            let path = event.scope.path.to_string();
+            statement.execute((seq, event.at.to_string(), line, path, event.kind.name(), text))
+        })
+        .map_err(words)?;
+    Ok(())
+}
+
+/// Which file stands at a place: a deleted one has none, a replaced one another.
+#[derive(Debug, PartialEq, Eq)]
+struct FileIdentity(u64, u64);
+
+impl FileIdentity {
+    #[cfg(unix)]
+    fn of(place: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        let facts = std::fs::metadata(place).ok()?;
+        Some(Self(facts.dev(), facts.ino()))
+    }
+
+    #[cfg(not(unix))]
+    fn of(place: &Path) -> Option<Self> {
+        std::fs::metadata(place).ok().map(|_| Self(0, 0))
+    }
+}
+
+/// What the system itself says about writing beside `place`: SQLite's "disk I/O error" tells nobody what to do.
+fn system_words(place: &Path) -> Option<String> {
+    let probe = place.with_extension("probe");
+    // A full disk often takes an empty file and a few bytes.
+    let outcome = std::fs::write(&probe, vec![0u8; 1024 * 1024]);
+    let _ = std::fs::remove_file(&probe);
+    outcome.err().map(|error| error.to_string())
+}
