@@ -1,4 +1,4 @@
-//! `--inputs` and `--set`: what a person types becomes values.
+//! `--inputs`: what a person types becomes values.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -70,20 +70,6 @@ fn read_file(name: &str, directory: &Path) -> Result<(Map, Option<String>), CliE
         },
         other => Err(CliError::misused(format!("`{shown}` must hold a JSON object of inputs, not {}", other.type_name()))),
     }
-}
-
-/// Reads `--set path=value`; the value is JSON where it is JSON, else text.
-pub(crate) fn read_settings(arguments: &[String]) -> Result<Vec<(String, Value)>, CliError> {
-    arguments
-        .iter()
-        .map(|argument| {
-            let (path, value) = argument.split_once('=').ok_or_else(|| {
-                CliError::misused(format!("`--set {argument}` has no `=`"))
-                    .hint("write --set nodes.NODE.inputs.NAME=VALUE or --set inputs.NAME.default=VALUE")
-            })?;
-            Ok((path.to_owned(), json::read(value).unwrap_or_else(|_| Value::from(value))))
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,2 +1,59 @@
-//! The door.
-fn main() {}
+//! The door: words in, words and an exit code out. Everything below is joined here and nowhere else.
+//!
+//! ```text
+//! args ──► commands/NAME ──► session (project, settings, flow, models, store, telemetry) ──► executor ──► terminal
+//! ```
+
+mod args;
+mod commands;
+mod error;
+mod exit;
+mod inputs;
+mod prepared;
+mod report;
+mod session;
+mod show_run;
+mod terminal;
+mod traces;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use exit::Exit;
+use session::Session;
+use terminal::Printer;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(args::one_spelling(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(asked) => {
+            // Help and version are answers, not errors; clap knows where each is printed.
+            let _ = asked.print();
+            return if asked.use_stderr() { Exit::Misused.into() } else { Exit::Done.into() };
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "the command line is where the process environment is read")]
+    let colourless = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    let printer = Printer::new(cli.no_color || colourless);
+    let done = Session::start(printer.clone(), cli.directory.as_deref()).and_then(|session| match cli.command {
+        Command::Run(args) => commands::run::run(&session, args),
+        Command::Check(args) => commands::check::check(&session, &args),
+        Command::Draw(args) => commands::draw::draw(&session, &args),
+        Command::Config(command) => commands::config::config(&session, &command),
+        Command::Connections(command) => commands::connections::connections(&session, &command),
+        Command::Runs(command) => commands::runs::runs(&session, command),
+        Command::Schema(args) => commands::schema::schema(&printer, &args),
+        Command::Completions(args) => commands::completions::completions(&printer, &args),
+        Command::Man => commands::completions::man(&printer),
+    });
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            printer.error(&error);
+            error.exit().into()
+        }
+    }
+}

@@ -1,1 +1,26 @@
 //! A plan and inputs become events.
+//!
+//! [`Progress`] says what can be done now, nodes do it, one owner numbers what happened and waits for the journal
+//! before anything is built on it:
+//!
+//! ```text
+//! Progress ──work──► nodes ──what happened──► owner ──append──► Journal ──ack──► Progress, listeners
+//! ```
+//!
+//! Absent on purpose: providers, the store, telemetry, a terminal. Models, the journal and listeners come as traits.
+
+mod calls;
+mod engine;
+mod ledger;
+mod lookup;
+mod nodes;
+pub mod progress;
+mod run;
+mod spans;
+mod tally;
+
+pub use engine::{
+    Engine, Listeners, NewRun, NodeReport, NodeStatus, NullJournal, Options, Redact, RunReport, Sample, Start,
+};
+pub use progress::Progress;
+pub use run::run;

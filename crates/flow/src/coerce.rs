@@ -117,10 +117,11 @@ impl Plan {
                     }
                     Err(error) => errors.push(error.of(name, spec.kind, value)),
                 },
-                None => match self.default_of(name) {
-                    Some(value) => {
+                None => match self.default_of(name).map(|default| images_of(spec.kind, &default, images)) {
+                    Some(Ok(value)) => {
                         resolved.insert(name.clone(), value);
                     }
+                    Some(Err(reason)) => errors.push(InputError::Image { name: name.clone(), reason }),
                     None => errors.push(InputError::Missing { name: name.clone() }),
                 },
             }
@@ -195,6 +196,15 @@ pub fn coerce(kind: InputType, value: &Value, images: &Images<'_>) -> Result<Val
         }
         InputType::Image => images.image(value).map_err(CoerceError::Image),
         InputType::Untouched => Ok(value.clone()),
+    }
+}
+
+/// A default was made into its type when the flow was compiled; only images had to wait.
+fn images_of(kind: InputType, default: &Value, images: &Images<'_>) -> Result<Value, ImageError> {
+    match kind {
+        InputType::Image => images.image(default),
+        InputType::List | InputType::Object => images.inside(default),
+        _ => Ok(default.clone()),
     }
 }
 

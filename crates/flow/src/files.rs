@@ -142,7 +142,8 @@ impl Files for MemoryFiles {
         let inside = format!("{path}/");
         if self.files.contains_key(path) {
             FileKind::File
-        } else if path.is_empty() || self.files.range(inside.clone()..).next().is_some_and(|(at, _)| at.starts_with(&inside))
+        } else if path.is_empty()
+            || self.files.range(inside.clone()..).next().is_some_and(|(at, _)| at.starts_with(&inside))
         {
             FileKind::Folder
         } else {

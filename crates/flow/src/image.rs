@@ -14,6 +14,8 @@ pub type ReadImage<'a> = dyn Fn(&str) -> Result<Arc<[u8]>, FileError> + 'a;
 pub struct Images<'a> {
     format: MessageFormat,
     read: Option<&'a ReadImage<'a>>,
+    /// Whether an image given by path stays as written, for a time when files can be read.
+    later: bool,
 }
 
 /// Why there is no image.
@@ -37,13 +39,19 @@ impl<'a> Images<'a> {
     /// Images with a way to read those given by path.
     #[must_use]
     pub fn new(format: MessageFormat, read: &'a ReadImage<'a>) -> Self {
-        Self { format, read: Some(read) }
+        Self { format, read: Some(read), later: false }
     }
 
     /// Images, except those given by path.
     #[must_use]
     pub fn without_files(format: MessageFormat) -> Self {
-        Self { format, read: None }
+        Self { format, read: None, later: false }
+    }
+
+    /// Images, except that those given by path stay as written: what they are relative to is known when a flow runs.
+    #[must_use]
+    pub fn later(format: MessageFormat) -> Self {
+        Self { format, read: None, later: true }
     }
 
     /// The image that a value of type `image` is: a map of the known shape, or text that is an address, base64 or a
@@ -52,15 +60,15 @@ impl<'a> Images<'a> {
     /// # Errors
     /// It is none, or it cannot be had.
     pub fn image(&self, value: &Value) -> Result<Value, ImageError> {
-        match value {
-            Value::Blob(_) => Ok(value.clone()),
-            Value::Map(map) => self
-                .from_map(map)?
-                .map(blob)
-                .ok_or_else(|| ImageError::NotAnImage(crate::coerce::shortened(value))),
-            Value::Str(text) => self.from_text(text).map(blob),
+        let found = match value {
+            Value::Blob(_) => return Ok(value.clone()),
+            Value::Map(map) => self.of_map(map).and_then(|image| {
+                image.ok_or_else(|| ImageError::NotAnImage(crate::coerce::shortened(value)))
+            }),
+            Value::Str(text) => self.of_text(text),
             other => Err(ImageError::NotAnImage(crate::coerce::shortened(other))),
-        }
+        };
+        self.now_or_later(found.map(Some), value).map(|image| image.unwrap_or_else(|| value.clone()))
     }
 
     /// The value with every map that has the shape of an image replaced, at any depth.
@@ -75,8 +83,8 @@ impl<'a> Images<'a> {
             Value::List(items) => {
                 items.iter().map(|item| self.inside(item)).collect::<Result<Vec<_>, _>>().map(Value::from)
             }
-            Value::Map(map) => match self.from_map(map)? {
-                Some(image) => Ok(blob(image)),
+            Value::Map(map) => match self.now_or_later(self.of_map(map), value)? {
+                Some(image) => Ok(image),
                 None => map
                     .iter()
                     .map(|(key, item)| Ok((key.clone(), self.inside(item)?)))
@@ -84,6 +92,15 @@ impl<'a> Images<'a> {
                     .map(Value::from),
             },
             other => Ok(other.clone()),
+        }
+    }
+
+    /// An image as a value; the value as written if the image has to wait.
+    fn now_or_later(&self, image: Result<Option<Blob>, ImageError>, written: &Value) -> Result<Option<Value>, ImageError> {
+        match image {
+            Ok(image) => Ok(image.map(blob)),
+            Err(ImageError::NoFiles(_)) if self.later => Ok(Some(written.clone())),
+            Err(error) => Err(error),
         }
     }
 
@@ -96,10 +113,10 @@ impl<'a> Images<'a> {
         }
     }
 
-    fn from_map(&self, map: &Map) -> Result<Option<Blob>, ImageError> {
+    fn of_map(&self, map: &Map) -> Result<Option<Blob>, ImageError> {
         let Some((mime, source, content)) = self.shape(map) else { return Ok(None) };
         match source {
-            Source::Path => self.from_path(content, mime).map(Some),
+            Source::Path => self.of_path(content, mime).map(Some),
             Source::Url => Ok(Some(Blob::from_url(mime.unwrap_or("image/*"), content))),
             Source::Base64 => from_base64(mime.unwrap_or("image/*"), content).map(Some),
             Source::Address => match content.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
@@ -133,7 +150,7 @@ impl<'a> Images<'a> {
         }
     }
 
-    fn from_text(&self, text: &str) -> Result<Blob, ImageError> {
+    fn of_text(&self, text: &str) -> Result<Blob, ImageError> {
         if text.starts_with("http://") || text.starts_with("https://") {
             return Ok(Blob::from_url(mime_of(text), text));
         }
@@ -142,11 +159,11 @@ impl<'a> Images<'a> {
         }
         match Blob::from_base64("image/*", text) {
             Ok(image) if image.len > 0 => Ok(with_mime_of_bytes(image)),
-            _ => self.from_path(text, None),
+            _ => self.of_path(text, None),
         }
     }
 
-    fn from_path(&self, path: &str, mime: Option<&str>) -> Result<Blob, ImageError> {
+    fn of_path(&self, path: &str, mime: Option<&str>) -> Result<Blob, ImageError> {
         let read = self.read.ok_or_else(|| ImageError::NoFiles(path.to_owned()))?;
         let bytes = read(path)?;
         Ok(Blob::from_bytes(mime.unwrap_or_else(|| mime_of(path)), bytes))
@@ -235,9 +252,17 @@ mod tests {
             r#"[{"a": {"data:image/png;path": "logo.png"}}]"#,
             r#"[{"a":{"data:image/png;base64":"UE5H"}}]"#,
         );
-        check(MessageFormat::Basic, r#"{"data:image/png;url": "http://x/a.png"}"#, r#"{"data:image/png;url":"http://x/a.png"}"#);
+        check(
+            MessageFormat::Basic,
+            r#"{"data:image/png;url": "http://x/a.png"}"#,
+            r#"{"data:image/png;url":"http://x/a.png"}"#,
+        );
         check(MessageFormat::Basic, r#"{"data:image/png;path": "no.png"}"#, "image file `no.png` does not exist");
-        check(MessageFormat::Basic, r#"{"data:image/png;path":"logo.png","b":1}"#, r#"{"data:image/png;path":"logo.png","b":1}"#);
+        check(
+            MessageFormat::Basic,
+            r#"{"data:image/png;path":"logo.png","b":1}"#,
+            r#"{"data:image/png;path":"logo.png","b":1}"#,
+        );
         check(
             MessageFormat::OpenAiVision,
             r#"[{"type": "image_file", "image_file": {"path": "logo.png"}}, {"type": "text", "text": "x"}]"#,

@@ -3,8 +3,19 @@
 //! Pure: no clock, no network, no process environment, no async. Files come through a trait, so that a flow can live
 //! on disk, in a test's strings, or in a git tree.
 
+pub mod bind;
+pub mod coerce;
+pub mod compile;
+mod file;
+pub mod draw;
+pub mod files;
+pub mod image;
 pub mod messages;
+mod only;
 pub mod plan;
+pub mod property;
 pub mod prompty;
+pub mod reference;
 pub mod request;
+pub mod schema;
 pub mod template;

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use petgraph::graph::DiGraph;
 use sluicegate_model::ConnectionName;
 use sluicegate_source::{SourceFile, Span};
-use sluicegate_value::Value;
+use sluicegate_value::{Map, Value};
 
 use crate::prompty::PromptyFile;
 use crate::template::{Expression, Template};
@@ -74,6 +74,8 @@ pub struct Plan {
     pub chat: Option<ChatMarkers>,
     /// What must be known of the outside before it can run, with the places that ask for it.
     pub needs: Vec<Need>,
+    /// Inputs to use when none at all are given; only a prompty has them.
+    pub sample: Option<Map>,
     /// SHA-256 over every file that went into it, names included, in lower-case hex.
     pub hash: Arc<str>,
 }
@@ -92,6 +94,13 @@ impl Plan {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|node| &*node.name.0 == name).map(|index| NodeId(index as u32))
+    }
+
+    /// What this plan and the plans inside it need of the outside.
+    #[must_use]
+    pub fn all_needs(&self) -> Vec<Need> {
+        let inner = self.nodes.iter().filter_map(|node| node.kind.inner());
+        self.needs.iter().cloned().chain(inner.flat_map(|plan| plan.all_needs())).collect()
     }
 
     /// The nodes that wait for `id`, each once.
@@ -185,6 +194,8 @@ pub struct Node {
     pub retry: Option<RetryPolicy>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
+    /// Whether recorded replies may answer its model calls; `None`: as the run says.
+    pub cache: Option<bool>,
     /// Whether text that it makes may hold role headers of its own when a `prompt` or `python` node feeds an `llm` node
     /// (`role_headers: false` on the node switches it off).
     pub role_headers: bool,
@@ -206,9 +217,48 @@ pub enum Activate {
     If {
         /// The expression.
         expression: Arc<Expression>,
-        /// What its variables are.
+        /// What it reads, under dotted names: `inputs.x` for each flow input, `node.output` for each node. See
+        /// [`nested`].
         operands: IndexMap<Arc<str>, Operand>,
     },
+}
+
+/// Turns values under dotted names into the variables of an expression: `inputs.x` becomes `inputs` with a key `x`.
+#[must_use]
+pub fn nested(values: impl IntoIterator<Item = (Arc<str>, Value)>) -> Vec<(Arc<str>, Value)> {
+    let mut variables: IndexMap<Arc<str>, Map> = IndexMap::new();
+    for (name, value) in values {
+        let (variable, key) = name.split_once('.').unwrap_or((&name, "output"));
+        variables.entry(variable.into()).or_default().insert(key, value);
+    }
+    variables.into_iter().map(|(name, map)| (name, map.into())).collect()
+}
+
+impl Operand {
+    /// The node whose output it reads.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Output { node, .. } => Some(*node),
+            _ => None,
+        }
+    }
+}
+
+impl Node {
+    /// Every operand that it reads: its inputs, the list of a `map` node, and what its condition looks at.
+    pub fn operands(&self) -> impl Iterator<Item = &Operand> {
+        let over = match &self.kind {
+            NodeKind::Map(map) => Some(&map.over),
+            _ => None,
+        };
+        let (when, read) = match &self.activate {
+            Some(Activate::Equals { when, .. }) => (Some(when), None),
+            Some(Activate::If { operands, .. }) => (None, Some(operands.values())),
+            None => (None, None),
+        };
+        self.inputs.values().chain(over).chain(when).chain(read.into_iter().flatten())
+    }
 }
 
 /// How often a node is tried.

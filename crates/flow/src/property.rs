@@ -33,7 +33,7 @@ pub struct InvalidProperty {
 /// Takes `steps` into the output of `node`; `written` is how the author wrote them.
 ///
 /// A word or a key leads into a map; an index into a list or a text (by letters). A map's key that is the whole
-/// property, dots included, is found when the steps lead nowhere.
+/// property, dots included, is found when the steps lead nowhere (the original looks there first, and then fails).
 ///
 /// # Errors
 /// There is no such place, or it lies inside of a Python object.
@@ -46,7 +46,7 @@ pub fn walk(node: &str, output: &Value, steps: &[Step], written: &Arc<str>) -> R
         match step_into(&here, step) {
             Some(value) => here = value,
             None => {
-                return output.get(written).cloned().ok_or_else(|| {
+                return output.get(written).filter(|_| written.contains('.')).cloned().ok_or_else(|| {
                     PropertyError::Missing(InvalidProperty { property: written.clone(), node: node.into() })
                 });
             }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn ways_into_a_value_are_prompt_flows() {
-        check("d", Some(r#"{"e": [1, 2, {"f": "g"}]}"#).map(|_| r#"{"e":[1,2,{"f":"g"}]}"#));
+        check("d", Some(r#"{"e":[1,2,{"f":"g"}]}"#));
         check("d.e[2]", Some(r#"{"f":"g"}"#));
         check("d.e[2].f", Some("\"g\""));
         check("d['e'][0]", Some("1"));

@@ -66,7 +66,7 @@ pub fn steps(property: &str) -> Vec<Step> {
 }
 
 /// Whether a literal text seems to be meant as a reference, or to hold one: `see ${fetch.output}`. Tells the part.
-pub(crate) fn embedded<'a>(text: &'a str, is_node: impl Fn(&str) -> bool) -> Option<&'a str> {
+pub(crate) fn embedded(text: &str, is_node: impl Fn(&str) -> bool) -> Option<&str> {
     let mut from = 0;
     while let Some(start) = text[from..].find("${").map(|at| from + at) {
         let end = start + text[start..].find('}')? + 1;

@@ -7,6 +7,7 @@
 //! chunk_delay: 5ms              # between the pieces of a streamed reply
 //! replies:                      # the first whose `when` matches answers
 //!   - when: { system: "(?i)extract", user: "Text: (?<text>.*)", model: "^gpt" }   # regular expressions, all optional
+//!     find: "[0-9]+"                              # all matches in what `user` looks at are `${found}`: `1, 22, 3`
 //!     reply: "you said $1, that is ${text}"       # `$$` is a dollar; `${model}`, `${user}` and `${system}` exist too
 //!     tool_calls: [{ name: look_up, arguments: { word: "$1" } }]
 //!     finish_reason: stop
@@ -108,6 +109,7 @@ struct Entry {
     user: Option<Regex>,
     system: Option<Regex>,
     model: Option<Regex>,
+    find: Option<Regex>,
     reply: Option<Said>,
     tool_calls: Vec<ToolCall>,
     finish_reason: Option<Arc<str>>,

@@ -77,6 +77,12 @@ pub fn read(file: &Arc<SourceFile>) -> Result<Document, Vec<Problem>> {
     Ok(Document { file: file.clone(), root })
 }
 
+/// What an unquoted scalar with this text means: `5` is a number, `true` a boolean, `yes` text.
+#[must_use]
+pub fn plain_scalar(text: &str) -> Value {
+    scalar::plain(text)
+}
+
 impl Node {
     /// The plain value, places forgotten.
     #[must_use]

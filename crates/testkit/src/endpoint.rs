@@ -4,27 +4,26 @@
 //! It speaks the chat and completion paths of OpenAI and Azure OpenAI, which differ in nothing that it looks at: it
 //! answers any POST. Its API blocks and needs no runtime: a thread of its own serves.
 
+mod socket;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use socket::{Doom, Doors};
 
 /// A model endpoint on 127.0.0.1; stops when dropped.
 pub struct Endpoint {
@@ -339,7 +338,7 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(doom): ConnectInf
             }
             Answer::Hang => std::future::pending().await,
             Answer::Reset => {
-                doom.0.store(true, Ordering::SeqCst);
+                doom.seal();
                 return Response::default();
             }
             Answer::Whole(status, headers, body) => return whole(status, &headers, body),
@@ -366,7 +365,7 @@ fn streamed(pieces: Vec<Bytes>, broken_at: Option<usize>, delay: Duration, doom:
             // Even without a delay, so that each piece is a write of its own.
             tokio::time::sleep(delay.max(Duration::from_millis(1))).await;
             if broken_at == Some(sent) {
-                doom.0.store(true, Ordering::SeqCst);
+                doom.seal();
                 return Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), (pieces, sent)));
             }
             pieces.next().map(|piece| (Ok(piece), (pieces, sent + 1)))
@@ -378,64 +377,4 @@ fn streamed(pieces: Vec<Bytes>, broken_at: Option<usize>, delay: Duration, doom:
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether a connection shall break at its next write.
-#[derive(Clone)]
-struct Doom(Arc<AtomicBool>);
-
-/// Accepts connections and counts them.
-struct Doors(TcpListener, Arc<AtomicUsize>);
-
-/// A connection that its handler can break: no layer above the socket offers a reset.
-struct Door {
-    stream: TcpStream,
-    doom: Doom,
-}
-
-impl Listener for Doors {
-    type Io = Door;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Door, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        let _ = stream.set_nodelay(true);
-        self.1.fetch_add(1, Ordering::SeqCst);
-        (Door { stream, doom: Doom(Arc::default()) }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, Doors>> for Doom {
-    fn connect_info(stream: IncomingStream<'_, Doors>) -> Self {
-        stream.io().doom.clone()
-    }
-}
-
-impl AsyncRead for Door {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Door {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.doom.0.load(Ordering::SeqCst) {
-            // With no linger, closing resets the connection instead of ending it politely.
-            let _ = self.stream.set_zero_linger();
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

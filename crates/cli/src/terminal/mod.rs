@@ -3,9 +3,11 @@
 mod hostile;
 mod printer;
 mod snippets;
+mod table;
 mod tree;
 
 pub(crate) use hostile::harmless;
 pub(crate) use printer::{Painter, Printer};
 pub(crate) use snippets::show_problems;
+pub(crate) use table::table;
 pub(crate) use tree::{show_duration, show_nodes, show_tokens};

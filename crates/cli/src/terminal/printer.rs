@@ -33,6 +33,11 @@ impl Printer {
         Painter(self.colour)
     }
 
+    /// No colours, for what goes to stdout.
+    pub(crate) fn plain_painter(&self) -> Painter {
+        Painter(false)
+    }
+
     /// Writes data to stdout, a line break after it.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("events", &["value", "model", "flow"]),
     ("executor", &["value", "source", "model", "flow", "events"]),
     ("store", &["value", "events"]),
-    ("telemetry", &["value", "model", "events"]),
+    ("telemetry", &["value", "model", "config", "events"]),
     ("testkit", &[]),
 ];
 

@@ -1,3 +1,12 @@
 //! The product as its users meet it: the real binary, in a temporary project, against real servers on this machine.
 
 mod architecture;
+mod check;
+mod commands;
+mod endpoints;
+mod faults;
+mod fixture;
+mod resume;
+mod samples;
+mod secrets;
+mod traces;

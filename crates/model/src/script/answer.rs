@@ -108,7 +108,11 @@ impl Entry {
     }
 
     fn reply(&self, request: &ChatRequest, heard: &Heard, captures: Option<&Captures<'_>>, dice: Dice) -> ChatReply {
-        let filling = Filling { captures, model: &request.model, user: &heard.user, system: &heard.system };
+        let found: Vec<&str> =
+            self.find.iter().flat_map(|find| find.find_iter(&heard.user)).map(|found| found.as_str()).collect();
+        let found = found.join(", ");
+        let filling =
+            Filling { captures, found: &found, model: &request.model, user: &heard.user, system: &heard.system };
         let text: Option<Arc<str>> = self.reply.as_ref().map(|said| said.text(&filling).into());
         let hash = dice.bits();
         let calls: Vec<Value> = self

@@ -6,12 +6,12 @@ use std::time::Duration;
 use regex::Regex;
 use sluicegate_value::{Map, Value};
 
-use super::template::Template;
+use super::template::{Places, Template};
 use super::{Entry, Fault, FaultKind, Said, Script, ScriptProblem, Step, ToolCall};
 use crate::Usage;
 
 const SCRIPT_KEYS: &[&str] = &["seed", "delay", "chunk_delay", "replies", "default", "faults"];
-const ENTRY_KEYS: &[&str] = &["when", "reply", "tool_calls", "finish_reason", "delay", "usage", "faults"];
+const ENTRY_KEYS: &[&str] = &["when", "find", "reply", "tool_calls", "finish_reason", "delay", "usage", "faults"];
 const WHEN_KEYS: &[&str] = &["user", "system", "model"];
 const USAGE_KEYS: &[&str] = &["input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens"];
 const FAULT_KEYS: &[&str] = &["rate", "times", "status", "retry_after", "message", "reset", "hang"];
@@ -42,7 +42,7 @@ impl Reader {
         let default = self.under(map, "default", |reader, value| match value {
             Value::Map(_) => reader.entry(value, delay),
             text => {
-                let reply = reader.said(text, None)?;
+                let reply = reader.said(text, &Places::default())?;
                 Some(Entry { reply: Some(reply), ..Entry::silent(delay) })
             }
         });
@@ -68,10 +68,11 @@ impl Reader {
             entry.model = reader.under(when, "model", Self::regex);
             Some(())
         });
-        let user = entry.user.clone();
-        entry.reply = self.under(map, "reply", |reader, value| reader.said(value, user.as_ref()));
+        entry.find = self.under(map, "find", Self::regex);
+        let places = Places { user: entry.user.clone(), finds: map.contains_key("find") };
+        entry.reply = self.under(map, "reply", |reader, value| reader.said(value, &places));
         let calls = self.under(map, "tool_calls", |reader, value| {
-            reader.list(value, "`tool_calls`", |reader, item| reader.tool_call(item, user.as_ref()))
+            reader.list(value, "`tool_calls`", |reader, item| reader.tool_call(item, &places))
         });
         entry.tool_calls = calls.unwrap_or_default();
         entry.finish_reason = self.under(map, "finish_reason", Self::text);
@@ -84,29 +85,29 @@ impl Reader {
         Some(entry)
     }
 
-    fn tool_call(&mut self, value: &Value, user: Option<&Regex>) -> Option<ToolCall> {
+    fn tool_call(&mut self, value: &Value, places: &Places) -> Option<ToolCall> {
         let map = self.map(value, "a tool call", CALL_KEYS)?;
         if !map.contains_key("name") {
             self.problem("a tool call needs a `name`", None);
         }
-        let name = self.under(map, "name", |reader, value| reader.template(value, user))?;
+        let name = self.under(map, "name", |reader, value| reader.template(value, places))?;
         let arguments = match map.get("arguments") {
             None => Said::Map(Vec::new()),
-            Some(_) => self.under(map, "arguments", |reader, value| reader.said(value, user))?,
+            Some(_) => self.under(map, "arguments", |reader, value| reader.said(value, places))?,
         };
         Some(ToolCall { name, arguments })
     }
 
-    fn said(&mut self, value: &Value, user: Option<&Regex>) -> Option<Said> {
+    fn said(&mut self, value: &Value, places: &Places) -> Option<Said> {
         Some(match value {
-            Value::Str(_) => Said::Text(self.template(value, user)?),
-            Value::List(_) => Said::List(self.list(value, "a list", |reader, item| reader.said(item, user))?),
+            Value::Str(_) => Said::Text(self.template(value, places)?),
+            Value::List(_) => Said::List(self.list(value, "a list", |reader, item| reader.said(item, places))?),
             Value::Map(map) => {
                 let mut entries = Vec::new();
                 for (key, _) in map.iter() {
                     let said = self.under(map, key, |reader, value| match value {
                         Value::Null => Some(Said::Other(Value::Null)),
-                        value => reader.said(value, user),
+                        value => reader.said(value, places),
                     });
                     entries.extend(said.map(|said| (key.clone(), said)));
                 }
@@ -160,9 +161,9 @@ impl Reader {
         Some(Fault { rate, times, kind })
     }
 
-    fn template(&mut self, value: &Value, user: Option<&Regex>) -> Option<Template> {
+    fn template(&mut self, value: &Value, places: &Places) -> Option<Template> {
         let source = self.text(value)?;
-        match Template::parse(&source, user) {
+        match Template::parse(&source, places) {
             Ok(template) => Some(template),
             Err(message) => self.reject(&message),
         }
@@ -272,6 +273,7 @@ impl Entry {
             user: None,
             system: None,
             model: None,
+            find: None,
             reply: None,
             tool_calls: Vec::new(),
             finish_reason: None,

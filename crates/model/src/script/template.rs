@@ -15,22 +15,31 @@ enum Piece {
     Text(Arc<str>),
     Group(usize),
     Named(Arc<str>),
+    Found,
     Model,
     User,
     System,
 }
 
+/// What an entry gives its templates, besides what every request has.
+#[derive(Default)]
+pub(super) struct Places {
+    pub(super) user: Option<Regex>,
+    pub(super) finds: bool,
+}
+
 /// What a template's places stand for.
 pub(super) struct Filling<'a> {
     pub(super) captures: Option<&'a Captures<'a>>,
+    pub(super) found: &'a str,
     pub(super) model: &'a str,
     pub(super) user: &'a str,
     pub(super) system: &'a str,
 }
 
 impl Template {
-    /// Reads a template; its captures must exist in `user`, the regular expression of the same entry.
-    pub(super) fn parse(source: &str, user: Option<&Regex>) -> Result<Self, String> {
+    /// Reads a template; its places must be among those that its entry has.
+    pub(super) fn parse(source: &str, places: &Places) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut text = String::new();
         let mut rest = source;
@@ -53,7 +62,7 @@ impl Template {
             if !text.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut text).into()));
             }
-            pieces.push(piece(name, user)?);
+            pieces.push(piece(name, places)?);
             rest = remaining;
         }
         text.push_str(rest);
@@ -73,6 +82,7 @@ impl Template {
                 Piece::Text(text) => text,
                 Piece::Group(index) => group(*index),
                 Piece::Named(name) => named(name),
+                Piece::Found => filling.found,
                 Piece::Model => filling.model,
                 Piece::User => filling.user,
                 Piece::System => filling.system,
@@ -81,7 +91,8 @@ impl Template {
     }
 }
 
-fn piece(name: &str, user: Option<&Regex>) -> Result<Piece, String> {
+fn piece(name: &str, places: &Places) -> Result<Piece, String> {
+    let user = places.user.as_ref();
     if let Ok(index) = name.parse::<usize>() {
         return match user {
             Some(regex) if index < regex.captures_len() => Ok(Piece::Group(index)),
@@ -96,6 +107,8 @@ fn piece(name: &str, user: Option<&Regex>) -> Result<Piece, String> {
         return Ok(Piece::Named(name.into()));
     }
     match name {
+        "found" if places.finds => Ok(Piece::Found),
+        "found" => Err("`${found}` needs a `find` in the same entry".to_owned()),
         "model" => Ok(Piece::Model),
         "user" => Ok(Piece::User),
         "system" => Ok(Piece::System),

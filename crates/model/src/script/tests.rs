@@ -58,6 +58,14 @@ fn captures_fill_the_reply() {
 }
 
 #[test]
+fn all_matches_can_be_found() {
+    let document = r#"{"replies": [{"when": {"user": "^add"}, "find": "\\d+", "reply": "<${found}>"}]}"#;
+    check_reply(document, "add 1, 22 and 333", "<1, 22, 333>");
+    check_reply(document, "add nothing", "<>");
+    check_problems(r#"{"default": "${found}"}"#, &["default: `${found}` needs a `find` in the same entry"]);
+}
+
+#[test]
 fn the_last_user_message_counts() {
     let mut request = request("s", "first");
     let Prompt::Messages(messages) = &mut request.prompt else { unreachable!() };

@@ -177,7 +177,7 @@ async fn a_host_that_does_not_exist() {
 async fn a_hang() {
     let endpoint = Endpoint::start();
     endpoint.queue(Answer::Hang).reply_text("awake");
-    let timeouts = Timeouts { first_byte: Duration::from_millis(100), ..Timeouts::default() };
+    let timeouts = Timeouts { first_byte: Duration::from_millis(500), ..Timeouts::default() };
     let outcome = call(&*model(Connection { timeouts, ..connection(open_ai(&endpoint.url())) }), &request()).await;
     assert_eq!(outcome.result.unwrap().text.as_deref(), Some("awake"));
     assert_eq!(outcome.told, ["attempt 1", "attempt 1 failed: timed_out, again", "attempt 2"]);
@@ -207,7 +207,7 @@ async fn replies_that_are_none() {
         (r#"{"choices": []}"#, "it has no `choices`: "),
         (r#"{"choices": [{}]}"#, "it has a choice with neither `message` nor `text`: "),
         (r#"{"error": {"message": "oops"}}"#, "it is an error: oops"),
-        ("<html><title>Log in</title></html>", "it is no JSON (expected a value"),
+        ("<html><title>Log in</title></html>", "application/json): a web page, `Log in`"),
         ("", "it is no JSON ("),
     ] {
         let (outcome, _) = after([Answer::Whole(200, Vec::new(), body.into())]).await;

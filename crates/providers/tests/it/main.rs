@@ -1,5 +1,7 @@
 //! Providers against a real HTTP endpoint on this machine.
 
+#![expect(clippy::unwrap_used, reason = "the tests' own helpers fail by panicking, as tests do")]
+
 mod faults;
 mod requests;
 mod simulated;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate_config::{Connection, ConnectionKind, Secret};
-use sluicegate_model::{
-    CallContext, ChatModel as _, ChatRequest, Content, Message, ModelError, Models as _, Prompt, TraceContext,
-};
+use sluicegate_model::{CallContext, ChatRequest, Content, Message, ModelError, Models as _, Prompt, TraceContext};
 use sluicegate_providers::{Options, connect};
 use sluicegate_testkit::endpoint::{Endpoint, Heard};
 use sluicegate_value::{Map, Value, json};
@@ -159,6 +157,36 @@ async fn a_whole_reply_is_kept_whole() {
     assert_eq!((reply.model.as_deref(), reply.id.as_deref()), (Some("mock-1"), Some("chatcmpl-mock")));
     assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (Some(10), Some(3)));
     assert_eq!(reply.body.get("object"), Some(&Value::from("chat.completion")));
+}
+
+#[tokio::test]
+async fn only_other_machines_are_reached_by_proxy() {
+    let (proxy, endpoint) = (Endpoint::start(), Endpoint::start());
+    let options = |no_proxy: Option<&str>| Options {
+        http_proxy: Some(proxy.url()),
+        no_proxy: no_proxy.map(str::to_owned),
+        ..Options::default()
+    };
+    let ask = async |url: &str, no_proxy: Option<&str>| {
+        let models = connect(vec![connection(open_ai(url))], options(no_proxy));
+        call(&*models.chat(&"c".into()).unwrap(), &request()).await.result
+    };
+    ask("http://far.invalid", None).await.unwrap();
+    assert_eq!(proxy.requests()[0].header("host"), Some("far.invalid"));
+    ask(&endpoint.url(), None).await.unwrap();
+    ask(&endpoint.url().replace("127.0.0.1", "localhost"), None).await.unwrap();
+    assert_eq!((proxy.count(), endpoint.count()), (1, 2));
+    assert_eq!(ask("http://far.invalid", Some("far.invalid")).await.unwrap_err().code(), "unreachable");
+    assert_eq!(proxy.count(), 1);
+}
+
+#[tokio::test]
+async fn tls_is_spoken_to_https_addresses() {
+    let endpoint = Endpoint::start();
+    let outcome = call(&*model(connection(open_ai(&endpoint.url().replace("http:", "https:")))), &request()).await;
+    let message = outcome.error().to_string();
+    assert!(message.starts_with("cannot reach https://127.0.0.1:") && message.contains("corrupt message"), "{message}");
+    assert_eq!(endpoint.count(), 0);
 }
 
 #[test]

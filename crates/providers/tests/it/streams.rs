@@ -11,7 +11,7 @@ use crate::{Call, call, connection, model, open_ai, request};
 async fn streamed(answer: Answer) -> (Call, usize) {
     let endpoint = Endpoint::start();
     endpoint.queue(answer);
-    let timeouts = Timeouts { first_byte: Duration::from_millis(500), ..Timeouts::default() };
+    let timeouts = Timeouts { first_byte: Duration::from_secs(5), ..Timeouts::default() };
     let model = model(Connection { timeouts, ..connection(open_ai(&endpoint.url())) });
     let outcome = call(&*model, &ChatRequest { stream: true, ..request() }).await;
     (outcome, endpoint.count())
@@ -70,7 +70,7 @@ async fn a_stream_that_falls_silent_is_broken() {
     let slow = Answer::Stream { pieces, broken_at: None, delay: Duration::from_secs(30) };
     let endpoint = Endpoint::start();
     endpoint.queue(slow).reply_text("fine");
-    let timeouts = Timeouts { first_byte: Duration::from_millis(80), ..Timeouts::default() };
+    let timeouts = Timeouts { first_byte: Duration::from_millis(500), ..Timeouts::default() };
     let model = model(Connection { timeouts, ..connection(open_ai(&endpoint.url())) });
     let outcome = call(&*model, &ChatRequest { stream: true, ..request() }).await;
     assert_eq!(outcome.told[1], "attempt 1 failed: stream_broken, again");

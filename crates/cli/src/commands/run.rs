@@ -1,0 +1,189 @@
+//! `run`: one input through a flow; and `runs resume`, which goes on with one.
+
+use std::sync::Arc;
+
+use sluicegate_events::{Event, EventKind, Journal, PlanHashes, RunId, RunStatus};
+use sluicegate_executor::{NewRun, NullJournal, RunReport, Start};
+use sluicegate_flow::bind::Setting;
+use sluicegate_flow::compile::VariantChoice;
+use sluicegate_value::{Map, Value};
+
+use super::runs::{ResumeArgs, store_error};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::inputs::read_inputs;
+use crate::prepared::{Choices, Prepared};
+use crate::report::report;
+use crate::session::Session;
+use crate::show_run::{Shown, show_end};
+
+/// Run a flow on one input.
+///
+/// Outputs go to stdout as JSON; everything said to a person goes to stderr. The run is kept under .sluicegate/ and can be
+/// resumed when it was interrupted, killed or failed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The flow: a name from flow_configs, a folder, a flow.dag.yaml or a .prompty file
+    #[arg(value_name = "FLOW")]
+    flow: String,
+
+    /// Which section of the config applies; else SLUICEGATE_ENVIRONMENT says
+    #[arg(long = "environment_name", short = 'e', value_name = "E")]
+    environment_name: Option<String>,
+
+    /// Inputs: name=value pairs, or a .json or .jsonl file, or - for stdin; others keep their defaults
+    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
+    inputs: Vec<String>,
+
+    /// Override an input of a node (nodes.N.inputs.K=V) or the default of a flow input (inputs.K.default=V)
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+
+    /// Use this variant of a node: '${node.variant_id}'
+    #[arg(long, value_name = "VARIANT")]
+    variant: Option<String>,
+
+    /// Run this node alone; its references become inputs: name for ${inputs.name}, node.output for ${node.output}
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
+
+    /// Print outputs, nodes, usage, cost, durations and trace id in one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// Show replies as they come (on stderr)
+    #[arg(long)]
+    stream: bool,
+
+    /// Send OpenTelemetry traces, to ENDPOINT or where the config and OTEL_* variables say (else http://localhost:4318)
+    #[arg(long = "deploy_traces", value_name = "ENDPOINT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    deploy_traces: Option<String>,
+
+    /// Keep no journal: the run cannot be shown or resumed later
+    #[arg(long)]
+    no_store: bool,
+}
+
+/// Runs a flow on one input.
+pub(crate) fn run(session: &Session, args: RunArgs) -> Result<Exit, CliError> {
+    let printer = session.printer();
+    let flow = session.flow(&args.flow, args.environment_name.as_deref())?;
+    let choices = Choices {
+        set: args.set.iter().map(|text| Setting::parse(text).map_err(CliError::misused)).collect::<Result<_, _>>()?,
+        variant: args.variant.as_deref().map(variant).transpose()?,
+        node: args.node,
+    };
+    let (given, warning) = read_inputs(&args.inputs, session.directory())?;
+    if let Some(warning) = warning {
+        printer.warn(&warning);
+    }
+    let prepared = Prepared::new(session, flow, &choices)?;
+    let inputs = prepared.inputs(session, &given)?;
+    let new = NewRun {
+        run: RunId::generate(),
+        inputs,
+        flow_path: prepared.flow.path.display().to_string(),
+        environment: prepared.flow.environment.environment_name().map(ToOwned::to_owned),
+        hashes: prepared.hashes(),
+        options: remembered(&args.set, args.variant.as_deref(), choices.node.as_deref(), &prepared.flow.name),
+    };
+    let shown = Shown { json: args.json, stream: args.stream };
+    let deploy_traces = args.deploy_traces.as_deref();
+    let journal: Arc<dyn Journal> =
+        if args.no_store { Arc::new(NullJournal) } else { Arc::new(prepared.new_journal(&new.run)?) };
+    let done = prepared.run(session, journal, Start::New(new), &shown, deploy_traces)?;
+    finish(session, &prepared, &done, &shown, !args.no_store)
+}
+
+/// Goes on with a run that was interrupted, killed or failed.
+pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliError> {
+    let store = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
+    let id = store.find(&args.run).map_err(store_error)?;
+    let durability = sluicegate_store::Durability::Power;
+    let (journal, past) = store.resume_run(&id, durability).map_err(store_error)?;
+    let Some(EventKind::RunStarted { flow_path, environment, hashes, options, .. }) = past.first().map(|event| &event.kind)
+    else {
+        return Err(CliError::misused(format!("run `{id}` has no beginning and cannot be resumed")).hint("run the flow again"));
+    };
+    if is_completed(&past) {
+        return Err(CliError::misused(format!("run `{id}` is completed; there is nothing to resume")));
+    }
+    let flow = session.flow(flow_path, environment.as_deref())?;
+    let text = |name: &str| options.get(name).and_then(Value::as_str);
+    let set = options.get("set").and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str);
+    let choices = Choices {
+        set: set.map(|text| Setting::parse(text).map_err(CliError::misused)).collect::<Result<_, _>>()?,
+        variant: text("variant").map(variant).transpose()?,
+        node: text("node").map(ToOwned::to_owned),
+    };
+    let prepared = Prepared::new(session, flow, &choices)?;
+    if !args.allow_changed {
+        refuse_changes(hashes, &prepared.hashes(), &id)?;
+    }
+    let shown = Shown { json: args.json, stream: args.stream };
+    let done = prepared.run(session, Arc::new(journal), Start::Resume { past }, &shown, args.deploy_traces.as_deref())?;
+    finish(session, &prepared, &done, &shown, true)
+}
+
+fn is_completed(past: &[Event]) -> bool {
+    past.iter().any(|event| matches!(event.kind, EventKind::RunFinished { status: RunStatus::Completed, .. }))
+}
+
+/// What was said on the command line and changes the plan, for a resume in another process.
+fn remembered(set: &[String], variant: Option<&str>, node: Option<&str>, flow: &str) -> Map {
+    let mut options = Map::new();
+    options.insert("flow", flow);
+    if !set.is_empty() {
+        options.insert("set", set.iter().map(|text| Value::from(text.as_str())).collect::<Vec<_>>());
+    }
+    for (name, value) in [("variant", variant), ("node", node)] {
+        if let Some(value) = value {
+            options.insert(name, value);
+        }
+    }
+    options
+}
+
+fn variant(text: &str) -> Result<VariantChoice, CliError> {
+    VariantChoice::parse(text).ok_or_else(|| {
+        CliError::misused(format!("`--variant {text}` names no variant")).hint("write --variant '${node.variant_id}'")
+    })
+}
+
+fn refuse_changes(then: &PlanHashes, now: &PlanHashes, id: &RunId) -> Result<(), CliError> {
+    let changed: Vec<&str> = [
+        ("the flow's files", then.plan != now.plan),
+        ("its settings", then.settings != now.settings),
+    ]
+    .into_iter()
+    .filter_map(|(what, changed)| changed.then_some(what))
+    .collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::misused(format!("{} changed since run `{id}` began", changed.join(" and ")))
+        .hint("start a new run, or resume with --allow-changed if the recorded results still hold"))
+}
+
+/// Prints what came of a run; the exit code follows from it.
+fn finish(session: &Session, prepared: &Prepared, done: &crate::prepared::Done, shown: &Shown, kept: bool) -> Result<Exit, CliError> {
+    let printer = session.printer();
+    let RunReport { status, journal_error, .. } = &done.report;
+    if shown.json {
+        let word = match status {
+            RunStatus::Completed => "completed",
+            RunStatus::Failed => "failed",
+            RunStatus::Interrupted => "interrupted",
+        };
+        printer.data(&report(&done.summary, word).to_json_pretty())?;
+    } else if let Some(outputs) = &done.report.outputs {
+        printer.data(&Value::from(outputs.clone()).to_json_pretty())?;
+    }
+    show_end(session, prepared, done, kept);
+    Ok(match status {
+        _ if journal_error.is_some() => Exit::Failed,
+        RunStatus::Completed => Exit::Done,
+        RunStatus::Failed => Exit::Failed,
+        RunStatus::Interrupted => Exit::Interrupted,
+    })
+}

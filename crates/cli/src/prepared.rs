@@ -1,0 +1,254 @@
+//! A flow, ready to run: compiled, bound to its environment, its models connected.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sluicegate_config::{Durability, Redactor};
+use sluicegate_events::{Event, Journal, Listener, ListenerError, PlanHashes, RunId, RunSummary};
+use sluicegate_executor::{Engine, Listeners, Options, RunReport, Start};
+use sluicegate_flow::bind::{Bindings, BoundPlan, NodeBinding, Setting, bind};
+use sluicegate_flow::compile::VariantChoice;
+use sluicegate_flow::plan::{NeedKind, NodeKind, Plan};
+use sluicegate_model::{ConnectionName, Price, Prices, TraceContext};
+use sluicegate_source::Problem;
+use sluicegate_store::{RunJournal, Store};
+use sluicegate_value::{Map, Value};
+
+use crate::commands::runs::store_error;
+use crate::error::CliError;
+use crate::session::{Flow, Session};
+use crate::show_run::{ShowChunks, Shown};
+use crate::traces;
+
+/// What the command line chose about a flow.
+#[derive(Debug, Default)]
+pub(crate) struct Choices {
+    pub(crate) set: Vec<Setting>,
+    pub(crate) variant: Option<VariantChoice>,
+    pub(crate) node: Option<String>,
+}
+
+/// A flow, ready to run.
+pub(crate) struct Prepared {
+    pub(crate) flow: Flow,
+    plan: BoundPlan,
+    models: Arc<sluicegate_providers::Connected>,
+    prices: Prices,
+    redactor: Arc<Redactor>,
+}
+
+/// What a run leaves behind for the command that made it.
+pub(crate) struct Done {
+    pub(crate) report: RunReport,
+    pub(crate) summary: RunSummary,
+}
+
+impl Prepared {
+    /// Compiles, binds and connects. Nothing is opened yet.
+    pub(crate) fn new(session: &Session, flow: Flow, choices: &Choices) -> Result<Self, CliError> {
+        let environment = &flow.environment;
+        let mut plan = session.plan(&flow, choices.variant.as_ref())?;
+        if let Some(node) = &choices.node {
+            plan = Arc::new(plan.only(node).ok_or_else(|| {
+                let known: Vec<String> = plan.nodes.iter().map(|node| format!("`{}`", node.name)).collect();
+                CliError::misused(format!("flow `{}` has no node `{node}`", flow.name)).hint(format!("it has {}", known.join(", ")))
+            })?);
+        }
+        let variable = |name: &str| environment.variable(name).map(|found| Arc::from(found.value));
+        let mut bindings = Bindings::new(&variable);
+        bindings.connection_name = one(environment.connection_name())?.map(|name| ConnectionName(name.into()));
+        bindings.deployment_name = one(environment.deployment_name())?.map(Into::into);
+        bindings.nodes = node_bindings(one(environment.value("nodes"))?.map(|setting| setting.value))?;
+        bindings.set.clone_from(&choices.set);
+        bindings.connections = Some(environment.connection_names().into_iter().map(|name| ConnectionName(name.into())).collect());
+        let bound = bind(&plan, &bindings)?;
+        let (mut connections, mut problems) = (Vec::new(), Vec::new());
+        for name in connections_of(bound.plan()) {
+            match environment.connection(&name.0) {
+                Ok(connection) => connections.push(connection),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(CliError::Problems(problems));
+        }
+        let used = plan.needs.iter().filter_map(|need| match &need.what {
+            NeedKind::Variable(name) => Some(&**name),
+            NeedKind::Connection(_) => None,
+        });
+        let redactor = Arc::new(environment.redactor(used));
+        let prices = environment.prices()?;
+        let prices = prices.into_iter().map(|(name, price)| {
+            (name, Price { input: price.input, cached_input: price.cached_input, output: price.output })
+        });
+        let models = Arc::new(sluicegate_providers::connect(connections, session.client_options(&flow.environment)));
+        Ok(Self { plan: bound, models, prices: Prices(prices.collect()), redactor, flow })
+    }
+
+    /// The flow's inputs: what is given, coerced, with defaults.
+    pub(crate) fn inputs(&self, session: &Session, given: &Map) -> Result<Map, CliError> {
+        let plan = self.plan.plan();
+        for unknown in plan.unknown_inputs(given) {
+            let near = unknown.suggestion.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            session.printer().warn(&format!("flow `{}` has no input `{}`{near}", self.flow.name, unknown.name));
+        }
+        plan.resolve_inputs(given).map_err(|errors| {
+            let (first, rest) = errors.split_first().map_or_else(
+                || ("the inputs do not fit".to_owned(), &errors[..]),
+                |(first, rest)| (first.to_string(), rest),
+            );
+            let error = rest.iter().fold(CliError::misused(first), |error, next| error.cause(next.to_string()));
+            let known: Vec<String> = plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();
+            error.hint(format!("flow `{}` takes {}", self.flow.name, known.join(", ")))
+        })
+    }
+
+    /// What must be the same when a run is resumed.
+    pub(crate) fn hashes(&self) -> PlanHashes {
+        let mut settings = String::new();
+        for entry in self.flow.environment.entries() {
+            settings += &format!("{}={}\n", entry.key, entry.shown);
+        }
+        PlanHashes {
+            plan: self.plan.plan().hash.to_string(),
+            settings: sluicegate_value::Blob::from_bytes("text/plain", settings.into_bytes()).hash.to_string(),
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// Opens the journal of a new run.
+    pub(crate) fn new_journal(&self, run: &RunId) -> Result<RunJournal, CliError> {
+        let settings = one(self.flow.environment.store())?;
+        let store = Store::open(&settings.path).map_err(store_error)?;
+        let durability = match settings.durability {
+            Durability::Full => sluicegate_store::Durability::Power,
+            Durability::Process => sluicegate_store::Durability::Process,
+        };
+        store.create_run(run, env!("CARGO_PKG_VERSION"), durability).map_err(store_error)
+    }
+
+    /// Runs, or goes on with a run.
+    pub(crate) fn run(
+        &self,
+        session: &Session,
+        journal: Arc<dyn Journal>,
+        start: Start,
+        shown: &Shown,
+        deploy_traces: Option<&str>,
+    ) -> Result<Done, CliError> {
+        let telemetry = one(self.flow.environment.telemetry())?;
+        let past: &[Event] = match &start {
+            Start::Resume { past } => past,
+            Start::New(_) => &[],
+        };
+        let summary = Arc::new(Mutex::new(RunSummary::of(past)));
+        let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(Summarise(summary.clone()))];
+        if shown.stream {
+            listeners.push(Box::new(ShowChunks::new(session.printer().clone())));
+        }
+        listeners.extend(traces::exporter(session, &self.flow, &telemetry, deploy_traces, past));
+        let redactor = self.redactor.clone();
+        let options = Options {
+            capture_content: telemetry.capture_content,
+            stream: shown.stream,
+            parent: self.flow.environment.variable("TRACEPARENT").and_then(|found| TraceContext::parse(found.value)),
+            sample: traces::sampler(session, &telemetry),
+            ..Options::default()
+        };
+        let engine = Engine {
+            journal,
+            listeners: Listeners::new(listeners),
+            models: self.models.clone(),
+            prices: self.prices.clone(),
+            redact: Arc::new(move |text: &str| redactor.redact(text)),
+            options,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::failed("the program cannot wait for anything").cause(error.to_string()))?;
+        let report = runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted(session)));
+        drop(engine);
+        let summary = summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Done { report, summary })
+    }
+
+    /// The connection that the node at a path asks, if it asks one.
+    pub(crate) fn connection_of(&self, path: &sluicegate_events::NodePath) -> Option<ConnectionName> {
+        let mut plan = self.plan.plan();
+        let (last, before) = path.0.split_last()?;
+        for step in before {
+            plan = plan.node(plan.find(&step.node.0)?).kind.inner()?;
+        }
+        connection_of_kind(&plan.node(plan.find(&last.node.0)?).kind)
+    }
+}
+
+/// Waits for Ctrl-C; a second one ends the process at once.
+async fn interrupted(session: &Session) {
+    if tokio::signal::ctrl_c().await.is_err() {
+        return std::future::pending().await;
+    }
+    session.printer().say("\nstopping; press Ctrl-C again to end at once");
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            #[expect(clippy::disallowed_methods, reason = "asked twice: what is not on disk yet is given up")]
+            std::process::exit(130);
+        }
+    });
+}
+
+/// Keeps the summary of what happened.
+struct Summarise(Arc<Mutex<RunSummary>>);
+
+impl Listener for Summarise {
+    fn name(&self) -> &'static str {
+        "summary"
+    }
+
+    fn hear(&mut self, event: &Event) -> Result<(), ListenerError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).hear(event);
+        Ok(())
+    }
+}
+
+/// Every connection that a plan's nodes ask, inner flows included.
+fn connections_of(plan: &Plan) -> BTreeSet<ConnectionName> {
+    let mut names = BTreeSet::new();
+    for node in &plan.nodes {
+        names.extend(connection_of_kind(&node.kind));
+        if let Some(inner) = node.kind.inner() {
+            names.extend(connections_of(inner));
+        }
+    }
+    names
+}
+
+fn connection_of_kind(kind: &NodeKind) -> Option<ConnectionName> {
+    match kind {
+        NodeKind::Llm(llm) => llm.connection.clone(),
+        NodeKind::Prompty(prompty) => prompty.model.connection.clone().map(ConnectionName),
+        _ => None,
+    }
+}
+
+/// A section's `nodes: { NAME: { connection_name, deployment_name } }`.
+fn node_bindings(nodes: Option<Value>) -> Result<indexmap::IndexMap<Arc<str>, NodeBinding>, CliError> {
+    let mut bindings = indexmap::IndexMap::new();
+    let Some(nodes) = nodes else { return Ok(bindings) };
+    let wrong = || CliError::misused("`nodes` of the flow's section takes NODE: { connection_name, deployment_name }");
+    for (name, node) in nodes.as_map().ok_or_else(wrong)? {
+        let node = node.as_map().ok_or_else(wrong)?;
+        let text = |names: [&str; 2]| names.into_iter().find_map(|name| node.get(name)?.as_str());
+        let binding = NodeBinding {
+            connection: text(["connection_name", "connection"]).map(ConnectionName::from),
+            deployment_name: text(["deployment_name", "model"]).map(Into::into),
+        };
+        bindings.insert(name.clone(), binding);
+    }
+    Ok(bindings)
+}
+
+fn one<T>(result: Result<T, Problem>) -> Result<T, CliError> {
+    result.map_err(|problem| CliError::Problems(vec![problem]))
+}

@@ -1,0 +1,72 @@
+//! A run as one JSON object: what `run --json` and `runs show --json` print.
+
+use sluicegate_events::{NodeSummary, RunSummary};
+use sluicegate_model::Usage;
+use sluicegate_value::{Map, Value};
+
+/// A run as one JSON object; `status` is how it stands in one word.
+pub(crate) fn report(summary: &RunSummary, status: &str) -> Value {
+    let mut report = Map::new();
+    report.insert("run", summary.run.as_ref().map(ToString::to_string));
+    report.insert("flow", summary.flow.as_str());
+    report.insert("environment", summary.environment.clone());
+    report.insert("status", status);
+    report.insert("started", summary.started.map(|time| time.to_string()));
+    report.insert("duration_ms", milliseconds(duration(summary)));
+    report.insert("trace_id", summary.trace_id.map(|id| format!("{id:032x}")));
+    report.insert("inputs", summary.inputs.clone());
+    report.insert("outputs", summary.outputs.clone());
+    if let Some(failure) = &summary.failure {
+        report.insert("error", failure_value(failure));
+    }
+    report.insert("usage", usage(&summary.usage()));
+    report.insert("cost_usd", summary.cost());
+    let nodes: Map = summary.nodes.iter().map(|(path, node)| (path.to_string(), node_value(node))).collect();
+    report.insert("nodes", nodes);
+    Value::from(report)
+}
+
+/// How long a run took, or has taken so far.
+pub(crate) fn duration(summary: &RunSummary) -> Option<std::time::Duration> {
+    summary.last?.duration_since(summary.started?).try_into().ok()
+}
+
+fn node_value(node: &NodeSummary) -> Value {
+    let mut map = Map::new();
+    map.insert("kind", node.kind.as_str());
+    map.insert("status", node.status.word());
+    map.insert("output", node.output.clone());
+    if let Some(failure) = &node.failure {
+        map.insert("error", failure_value(failure));
+    }
+    map.insert("duration_ms", milliseconds(node.duration()));
+    map.insert("attempts", i64::from(node.attempts));
+    map.insert("calls", i64::from(node.calls));
+    map.insert("usage", usage(&node.usage));
+    map.insert("cost_usd", node.cost);
+    Value::from(map)
+}
+
+fn failure_value(failure: &sluicegate_events::Failure) -> Value {
+    let mut map = Map::new();
+    map.insert("code", failure.code.as_str());
+    map.insert("message", failure.message.as_str());
+    map.insert("causes", failure.causes.iter().map(|cause| Value::from(cause.as_str())).collect::<Vec<_>>());
+    map.insert("hint", failure.hint.as_deref());
+    map.insert("details", failure.details.clone());
+    Value::from(map)
+}
+
+fn usage(usage: &Usage) -> Value {
+    Value::from(Map::from([
+        ("input_tokens", usage.input_tokens),
+        ("output_tokens", usage.output_tokens),
+        ("cached_input_tokens", usage.cached_input_tokens),
+        ("reasoning_tokens", usage.reasoning_tokens),
+        ("total_tokens", usage.total()),
+    ]))
+}
+
+fn milliseconds(duration: Option<std::time::Duration>) -> Option<f64> {
+    duration.map(|duration| duration.as_micros() as f64 / 1000.0)
+}

@@ -1,0 +1,237 @@
+//! Where a command stands: the folder, the project around it, its settings and flows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sluicegate_config::variables::{ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SLUICEGATE_ENVIRONMENT};
+use sluicegate_config::{Environment, Project, Settings, Variables};
+use sluicegate_flow::compile::{CompileOptions, Compiled, VariantChoice, compile};
+use sluicegate_flow::files::DiskFiles;
+use sluicegate_flow::plan::Plan;
+use sluicegate_source::{Problem, Severity};
+use sluicegate_store::Store;
+
+use crate::commands::runs::store_error;
+use crate::error::CliError;
+use crate::terminal::{Printer, show_problems};
+
+/// Where a command stands.
+#[derive(Debug)]
+pub(crate) struct Session {
+    printer: Printer,
+    directory: PathBuf,
+    process: Vec<(String, String)>,
+}
+
+/// A flow, found.
+#[derive(Clone)]
+pub(crate) struct Flow {
+    /// Its name: its section's, else its folder's or file's.
+    pub(crate) name: String,
+    /// Where it lies, absolute.
+    pub(crate) path: PathBuf,
+    /// The same below the project's root, as the compiler reads it.
+    target: String,
+    /// What holds for it.
+    pub(crate) environment: Environment,
+}
+
+/// Whether a config environment plays a part.
+enum Wanted<'a> {
+    /// None does, whatever `SLUICEGATE_ENVIRONMENT` says.
+    None,
+    /// The flag's, else the variable's.
+    Chosen(Option<&'a str>),
+}
+
+impl Session {
+    /// Stands in `directory`, or where the process does.
+    pub(crate) fn start(printer: Printer, directory: Option<&Path>) -> Result<Self, CliError> {
+        let here = std::env::current_dir()
+            .map_err(|error| CliError::misused("the current folder cannot be read").cause(error.to_string()))?;
+        let directory = directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+        let directory = directory.canonicalize().map_err(|error| {
+            CliError::misused(format!("folder `{}` cannot be used", directory.display())).cause(error.to_string())
+        })?;
+        #[expect(clippy::disallowed_methods, reason = "the command line is where the process environment is read")]
+        let process = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Ok(Self { printer, directory: plain(directory), process })
+    }
+
+    pub(crate) fn printer(&self) -> &Printer {
+        &self.printer
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Proxies, for the clients of models.
+    pub(crate) fn client_options(&self, environment: &Environment) -> sluicegate_providers::Options {
+        // Curl's habit, which everybody has: lower case first.
+        let variable = |name: &str| {
+            [name.to_lowercase(), name.to_owned()]
+                .into_iter()
+                .find_map(|name| environment.variable(&name).map(|found| found.value.to_owned()))
+                .filter(|value| !value.is_empty())
+        };
+        sluicegate_providers::Options {
+            http_proxy: variable(HTTP_PROXY).or_else(|| variable(ALL_PROXY)),
+            https_proxy: variable(HTTPS_PROXY).or_else(|| variable(ALL_PROXY)),
+            no_proxy: variable(NO_PROXY),
+            ..sluicegate_providers::Options::default()
+        }
+    }
+
+    /// The settings of no flow in particular, in an environment.
+    pub(crate) fn settings_of_all(&self, environment: Option<&str>) -> Result<Environment, CliError> {
+        let settings = self.settings(&self.project_at(&self.directory), &Wanted::Chosen(environment))?;
+        settings.without_flow().map_err(|problem| CliError::Problems(vec![problem]))
+    }
+
+    /// A flow in an environment.
+    pub(crate) fn flow(&self, asked: &str, environment: Option<&str>) -> Result<Flow, CliError> {
+        self.find(asked, &Wanted::Chosen(environment))
+    }
+
+    /// A flow, whatever the environment.
+    pub(crate) fn find_flow(&self, asked: &str) -> Result<Flow, CliError> {
+        self.find(asked, &Wanted::None)
+    }
+
+    /// Every flow that the config names and every flow below `flows/`.
+    pub(crate) fn all_flows(&self) -> Vec<Flow> {
+        let project = self.project_at(&self.directory);
+        let Ok(settings) = self.settings(&project, &Wanted::None) else { return Vec::new() };
+        let mut flows: Vec<Flow> = settings.flows().iter().filter_map(|name| self.find_flow(name).ok()).collect();
+        for path in flows_below(&project.root.join("flows")) {
+            if flows.iter().all(|flow| flow.path != path)
+                && let Ok(flow) = self.find_flow(&path.display().to_string())
+            {
+                flows.push(flow);
+            }
+        }
+        flows
+    }
+
+    /// What is wrong with the project's settings, and what is odd about them.
+    pub(crate) fn settings_problems(&self) -> Vec<Problem> {
+        match self.settings(&self.project_at(&self.directory), &Wanted::None) {
+            Ok(settings) => settings.warnings().to_vec(),
+            Err(CliError::Problems(problems)) => problems,
+            Err(CliError::Other(_)) => Vec::new(),
+        }
+    }
+
+    /// Compiles a flow.
+    pub(crate) fn compile(&self, flow: &Flow, variant: Option<&VariantChoice>) -> Compiled {
+        let files = DiskFiles::new(&flow.environment.project().root);
+        compile(&files, &flow.target, &CompileOptions { variant: variant.cloned() })
+    }
+
+    /// Compiles a flow; warnings are said, problems end the command.
+    pub(crate) fn plan(&self, flow: &Flow, variant: Option<&VariantChoice>) -> Result<Arc<Plan>, CliError> {
+        let Compiled { plan, problems } = self.compile(flow, variant);
+        match plan {
+            Some(plan) => {
+                if !problems.is_empty() {
+                    self.printer.say(&show_problems(&problems, self.printer.colour()));
+                }
+                Ok(plan)
+            }
+            None => Err(CliError::Problems(problems)),
+        }
+    }
+
+    /// The store of runs, if there is one already.
+    pub(crate) fn existing_store(&self) -> Result<Option<Store>, CliError> {
+        let environment = self.settings(&self.project_at(&self.directory), &Wanted::None)?.without_flow();
+        let settings = environment.and_then(|environment| environment.store()).map_err(|problem| CliError::Problems(vec![problem]))?;
+        if !settings.path.is_dir() {
+            return Ok(None);
+        }
+        Store::open(&settings.path).map(Some).map_err(store_error)
+    }
+
+    fn find(&self, asked: &str, wanted: &Wanted<'_>) -> Result<Flow, CliError> {
+        let given = self.directory.join(asked);
+        // A path may lead into another project than the one around the current folder.
+        let start = if given.exists() { given } else { self.directory.clone() };
+        let project = self.project_at(&start);
+        let settings = self.settings(&project, wanted)?;
+        let problem = |problem: Problem| CliError::Problems(vec![problem]);
+        let environment = settings.environment(asked, &self.directory).map_err(problem)?;
+        let path = environment.flow_path().map_err(problem)?;
+        let path = plain(path.canonicalize().map_err(|error| {
+            CliError::misused(format!("flow `{asked}` is not at `{}`", path.display())).cause(error.to_string())
+        })?);
+        let root = plain(project.root.canonicalize().unwrap_or(project.root));
+        let below = path.strip_prefix(&root).map_err(|_| {
+            CliError::misused(format!("flow `{asked}` lies at `{}`, outside of the project", path.display()))
+                .hint(format!("the project is `{}`; give the flow's own path to work in its project", root.display()))
+        })?;
+        let names: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+        let target = if names.is_empty() { ".".to_owned() } else { names.join("/") };
+        let name = match environment.flow() {
+            "" | "." => path.file_stem().map_or_else(|| asked.to_owned(), |stem| stem.to_string_lossy().into_owned()),
+            name => name.to_owned(),
+        };
+        Ok(Flow { name, path, target, environment })
+    }
+
+    /// The project around a path; without one, the current folder if the path lies in it, else the path's own folder.
+    fn project_at(&self, start: &Path) -> Project {
+        let start = start.canonicalize().map_or_else(|_| start.to_owned(), plain);
+        let project = Project::find(&start);
+        if project.config_file.is_none() && start.starts_with(&self.directory) {
+            return Project { root: self.directory.clone(), config_file: None };
+        }
+        project
+    }
+
+    fn settings(&self, project: &Project, wanted: &Wanted<'_>) -> Result<Settings, CliError> {
+        let (environment, hidden) = match wanted {
+            Wanted::None => (None, Some(SLUICEGATE_ENVIRONMENT)),
+            Wanted::Chosen(environment) => (*environment, None),
+        };
+        let process = self.process.iter().filter(|(name, _)| Some(name.as_str()) != hidden).cloned();
+        let variables = Variables::new(process).with_nearest_dot_env(&project.root)?;
+        Ok(Settings::load(project, &variables, environment, Vec::new())?)
+    }
+}
+
+/// Folders with a flow file and `.prompty` files, at any depth that people use.
+fn flows_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        if folder.join("flow.dag.yaml").is_file() || folder.join("flow.dag.yml").is_file() {
+            found.push(folder.clone());
+        }
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.is_dir() && depth < 4 {
+                folders.push((path, depth + 1));
+            } else if path.extension().is_some_and(|extension| extension == "prompty") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Windows gives `\\?\C:\…` for a canonical path, which nobody wants to read.
+fn plain(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|text| text.strip_prefix(r"\\?\")) {
+        Some(rest) if !rest.starts_with("UNC") => PathBuf::from(rest),
+        _ => path,
+    }
+}
+
+/// Whether any of these stops a command.
+pub(crate) fn any_error(problems: &[Problem]) -> bool {
+    problems.iter().any(|problem| problem.severity == Severity::Error)
+}

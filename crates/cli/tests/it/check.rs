@@ -1,0 +1,84 @@
+//! Every problem of a file at once, each with its snippet.
+
+use sluicegate_testkit::project::Project;
+
+use crate::fixture::SLUICEGATE;
+
+const TEN_MISTAKES: &str = r#"inputs:
+  question: { type: strnig }
+  count: { default: 3 }
+  ratio: { type: double, default: many }
+outputs:
+  answer: { type: string, reference: "${anser.output}" }
+nodes:
+- name: fetch
+  type: llm
+  sorce: { type: code, path: fetch.jinja2 }
+  inputs: { deployment_name: d, q: "${inputs.questoin}" }
+- name: a
+  type: expression
+  inputs: { x: "${b.output}" }
+  expression: x
+- name: b
+  type: expression
+  inputs: { x: "${a.output}" }
+  expression: x + y
+- name: a
+  type: prompt
+  source: { type: code, path: missing.jinja2 }
+- name: broken
+  type: prompt
+  source: { type: code, path: broken.jinja2 }
+"#;
+
+#[test]
+fn ten_mistakes_are_ten_problems_with_ten_snippets() {
+    let project = Project::new().file("flow.dag.yaml", TEN_MISTAKES).file("broken.jinja2", "Hello\n{{ name \nbye\n");
+    let ran = project.run(SLUICEGATE, &["check", "."]);
+    assert_eq!(ran.code, 2, "{}", ran.shown());
+    for (place, words) in [
+        ("flow.dag.yaml:2:", "strnig"),
+        ("flow.dag.yaml:3:", "type"),
+        ("flow.dag.yaml:4:", "many"),
+        ("flow.dag.yaml:6:", "anser"),
+        ("flow.dag.yaml:10:", "did you mean `source`"),
+        ("flow.dag.yaml:11:", "did you mean `question`"),
+        ("flow.dag.yaml:", "a -> b -> a"),
+        ("flow.dag.yaml:19:", "`y`"),
+        ("flow.dag.yaml:20:", "twice"),
+        ("flow.dag.yaml:22:", "missing.jinja2"),
+        ("broken.jinja2:2:", "template"),
+    ] {
+        assert!(ran.stderr.contains(place) && ran.stderr.contains(words), "expected `{place}` and `{words}` in\n{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_yaml_bomb_is_one_problem() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let alias = format!("*a{}", level - 1);
+        bomb += &format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(", "));
+    }
+    let ran = Project::new().file("flow.dag.yaml", bomb).run(SLUICEGATE, &["check", "flow.dag.yaml"]);
+    assert_eq!(ran.code, 2, "{}", ran.shown());
+    assert!(ran.stderr.len() < 4_000, "{}", ran.stderr);
+}
+
+#[test]
+fn a_missing_flow_says_where_it_was_sought() {
+    let project = Project::new().file("flows/other/flow.dag.yaml", "inputs: {}\noutputs: {}\nnodes: []\n");
+    let ran = project.run(SLUICEGATE, &["check", "othr"]);
+    assert_eq!(ran.code, 2, "{}", ran.shown());
+    assert!(ran.stderr.contains("othr"), "{}", ran.stderr);
+}
+
+#[test]
+fn check_opens_no_socket_and_needs_no_key() {
+    let project = Project::new()
+        .file("config/config.yaml", "connections:\n  c: { type: open_ai, base_url: \"${NOWHERE}\", api_key: \"${NOTHING}\" }\nflow_configs:\n  f: { flow_path: f }\n  f_pr: { connection_name: c }\n")
+        .file("f/flow.dag.yaml", "inputs: { q: { type: string } }\noutputs: { a: { type: string, reference: \"${n.output}\" } }\nnodes:\n- { name: n, type: prompt, source: { type: code, path: n.jinja2 }, inputs: { q: \"${inputs.q}\" } }\n")
+        .file("f/n.jinja2", "{{q}}");
+    let ran = project.run(SLUICEGATE, &["check"]);
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+}

@@ -1,0 +1,231 @@
+//! What is wrong with a settings file by its shape, before any variable is looked up.
+
+use sluicegate_source::suggest::nearest;
+use sluicegate_source::yaml::{Document, Entry, Node};
+use sluicegate_source::{Problem, Severity};
+use sluicegate_value::Value;
+
+use crate::aliases::{CONNECTION_TYPES, connection_type};
+use crate::variables::looks_secret;
+
+/// Keys at the top of a settings file.
+pub(crate) const TOP_KEYS: &[&str] = &[
+    "connections",
+    "flow_configs",
+    "prices",
+    "telemetry",
+    "store",
+    "max_in_flight",
+    "aoai_config",
+    "aistudio_config",
+    "deployment_configs",
+];
+/// Keys of a flow's section that mean something to sluicegate; any other reaches the flow.
+pub(crate) const SECTION_KEYS: &[&str] = &[
+    "flow_path",
+    "connection_name",
+    "deployment_name",
+    "data_path",
+    "eval_data_path",
+    "column_mapping",
+    "max_in_flight",
+    "telemetry",
+    "store",
+    "prices",
+];
+const COMMON_CONNECTION_KEYS: &[&str] =
+    &["type", "name", "max_in_flight", "requests_per_minute", "tokens_per_minute", "timeout", "retry"];
+const AZURE_KEYS: &[&str] = &["api_base", "api_key", "api_version", "api_type", "api", "auth_mode", "resource_id"];
+const OPEN_AI_KEYS: &[&str] = &["base_url", "api_base", "api_key", "organization"];
+const SIMULATED_KEYS: &[&str] = &["script"];
+const AOAI_KEYS: &[&str] = &["aoai_api_base", "aoai_api_type", "aoai_api_version", "aoai_api_key"];
+const AI_STUDIO_KEYS: &[&str] = &["subscription_id", "resource_group_name", "project_name"];
+const DEPLOYMENT_KEYS: &[&str] = &[
+    "endpoint_name",
+    "endpoint_desc",
+    "deployment_desc",
+    "deployment_name",
+    "deployment_traffic_allocation",
+    "deployment_vm_size",
+    "deployment_instance_count",
+    "deployment_base_image_name",
+    "app_insight",
+    "environment_variables",
+];
+const TELEMETRY_KEYS: &[&str] = &[
+    "endpoint",
+    "traces_endpoint",
+    "headers",
+    "service_name",
+    "sampler",
+    "sampler_argument",
+    "capture_content",
+    "disabled",
+];
+
+/// Finds everything that is wrong with a file; warnings are among it.
+pub(crate) fn check(document: &Document) -> Vec<Problem> {
+    let mut checker = Checker { document, problems: Vec::new() };
+    checker.file();
+    checker.problems.sort_by_key(|problem| problem.labels.first().map(|label| label.span.start));
+    checker.problems
+}
+
+struct Checker<'a> {
+    document: &'a Document,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn file(&mut self) {
+        let root = &self.document.root;
+        if root.as_scalar().is_some_and(Value::is_null) {
+            return;
+        }
+        let Some(entries) = self.map(root, "the file") else { return };
+        for entry in entries {
+            match &*entry.key {
+                "connections" => self.each(entry, Self::connection),
+                "flow_configs" => self.each(entry, Self::section),
+                "deployment_configs" => self.each(entry, |checker, deployment| {
+                    checker.keys(deployment, DEPLOYMENT_KEYS, Severity::Warning);
+                }),
+                "prices" => self.each(entry, |checker, price| {
+                    checker.keys(price, &["input", "cached_input", "output"], Severity::Error);
+                }),
+                "telemetry" => self.keys(entry, TELEMETRY_KEYS, Severity::Error),
+                "store" => self.keys(entry, &["durability", "path"], Severity::Error),
+                "aoai_config" => self.keys(entry, AOAI_KEYS, Severity::Warning),
+                "aistudio_config" => self.keys(entry, AI_STUDIO_KEYS, Severity::Warning),
+                _ => self.key(entry, "the file", TOP_KEYS, Severity::Warning),
+            }
+        }
+    }
+
+    /// The entries of a map; `null` has none, and all else is a problem.
+    fn map<'a>(&mut self, node: &'a Node, name: &str) -> Option<&'a [Entry]> {
+        if node.as_map().is_none() && !node.as_scalar().is_some_and(Value::is_null) {
+            self.problems.push(
+                Problem::error("config::wrong_type", format!("{name} takes a map, not {}", node.described()))
+                    .in_file(&self.document.file)
+                    .at(node.span, ""),
+            );
+        }
+        node.as_map()
+    }
+
+    fn each(&mut self, entry: &Entry, check: impl Fn(&mut Self, &Entry)) {
+        for entry in self.map(&entry.value, &format!("`{}`", entry.key)).unwrap_or_default() {
+            check(self, entry);
+        }
+    }
+
+    fn keys(&mut self, entry: &Entry, known: &[&str], severity: Severity) {
+        let name = format!("`{}`", entry.key);
+        for entry in self.map(&entry.value, &name).unwrap_or_default() {
+            self.key(entry, &name, known, severity);
+        }
+    }
+
+    fn key(&mut self, entry: &Entry, owner: &str, known: &[&str], severity: Severity) {
+        if known.contains(&&*entry.key) {
+            return;
+        }
+        let problem = Problem::error("config::unknown_key", format!("{owner} has no key `{}`", entry.key));
+        let help = match nearest(&entry.key, known.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("it takes {}", listed(known)),
+        };
+        let problem = Problem { severity, ..problem };
+        self.problems.push(problem.in_file(&self.document.file).at(entry.key_span, "").help(help));
+    }
+
+    fn section(&mut self, entry: &Entry) {
+        for entry in self.map(&entry.value, &format!("`{}`", entry.key)).unwrap_or_default() {
+            let known = SECTION_KEYS.iter().copied().chain(["standard_flow_path"]);
+            let slip = |name: &str| {
+                !entry.key.starts_with(name)
+                    && strsim::damerau_levenshtein(name, &entry.key) <= 2
+                    && entry.key.len() > 4
+            };
+            if SECTION_KEYS.contains(&&*entry.key) {
+                continue;
+            }
+            if let Some(name) = known.into_iter().find(|name| &*entry.key != *name && slip(name)) {
+                self.problems.push(
+                    Problem::warning(
+                        "config::unknown_key",
+                        format!("`{}` reaches the flow as a value of its own", entry.key),
+                    )
+                    .in_file(&self.document.file)
+                    .at(entry.key_span, "")
+                    .help(format!("did you mean `{name}`?")),
+                );
+            }
+        }
+    }
+
+    fn connection(&mut self, entry: &Entry) {
+        let name = format!("connection `{}`", entry.key);
+        let Some(entries) = self.map(&entry.value, &name) else { return };
+        for entry in entries {
+            match &*entry.key {
+                "timeout" => self.keys(entry, &["connect", "first_byte", "total"], Severity::Error),
+                "retry" => self.keys(entry, &["max_attempts", "initial", "max"], Severity::Error),
+                _ => {}
+            }
+            self.written_secret(entry);
+        }
+        let Some(type_node) = entry.value.get("type") else { return };
+        let Some(written) = type_node.as_str() else { return };
+        let own = match connection_type(written).as_str() {
+            "azure_open_ai" => AZURE_KEYS,
+            "open_ai" => OPEN_AI_KEYS,
+            "simulated" => SIMULATED_KEYS,
+            other => {
+                if !CONNECTION_TYPES.contains(&other) && !written.contains('$') {
+                    self.unknown_type(&name, type_node, written);
+                }
+                return;
+            }
+        };
+        let known: Vec<&str> = own.iter().chain(COMMON_CONNECTION_KEYS).copied().collect();
+        for entry in entries {
+            self.key(entry, &name, &known, Severity::Error);
+        }
+    }
+
+    fn unknown_type(&mut self, name: &str, node: &Node, written: &str) {
+        let help = match nearest(written, CONNECTION_TYPES.iter().copied()) {
+            Some(known) => format!("did you mean `{known}`?"),
+            None => format!("known types: {}", listed(CONNECTION_TYPES)),
+        };
+        self.problems.push(
+            Problem::error("config::unknown_connection_type", format!("{name} has an unknown type `{written}`"))
+                .in_file(&self.document.file)
+                .at(node.span, "")
+                .help(help),
+        );
+    }
+
+    /// A key in a file that is committed is no secret any more. The problem has no snippet, since that would show it.
+    fn written_secret(&mut self, entry: &Entry) {
+        let Some(text) = entry.value.as_str() else { return };
+        if !looks_secret(&entry.key) || text.contains('$') || text.len() < 12 {
+            return;
+        }
+        let file = &self.document.file;
+        let line = file.position(entry.key_span.start).line;
+        self.problems.push(
+            Problem::warning(
+                "config::written_secret",
+                format!("{}:{line} holds the value of `{}` itself", file.name(), entry.key),
+            )
+            .help("put the value into a variable or `.env`, and write `${NAME}` here"),
+        );
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,219 @@
+//! Settings as the types that their readers want.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sluicegate_source::Problem;
+use sluicegate_source::yaml;
+use sluicegate_value::{Value, python};
+
+use crate::layers::{Leaf, Table, Tree};
+use crate::{Secret, Setting, Variables, interpolate};
+
+/// Keys of one table, read with their variables looked up.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    table: &'a Table,
+    /// The dotted key of the table, for problems.
+    path: &'a str,
+    variables: &'a Variables,
+}
+
+/// What a key holds that is missing, `null` or an empty text: nothing.
+type Maybe<T> = Result<Option<T>, Problem>;
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(table: &'a Table, path: &'a str, variables: &'a Variables) -> Self {
+        Self { table, path, variables }
+    }
+
+    pub(crate) fn key(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// A scalar or list with its variables looked up.
+    pub(crate) fn setting(&self, key: &str) -> Maybe<Setting> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(tree) => {
+                resolve_tree(tree, &self.key(key), self.variables).map(|setting| Some(setting).filter(present))
+            }
+        }
+    }
+
+    fn scalar(&self, key: &str, wanted: &str) -> Maybe<Setting> {
+        let Some(setting) = self.setting(key)? else { return Ok(None) };
+        match setting.value {
+            Value::List(_) | Value::Map(_) => Err(self.mismatch(key, &setting, wanted)),
+            _ => Ok(Some(setting)),
+        }
+    }
+
+    /// A text; a number or boolean as it prints.
+    pub(crate) fn text(&self, key: &str) -> Maybe<String> {
+        Ok(self.scalar(key, "text")?.map(|setting| match &setting.value {
+            Value::Str(text) => text.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            other => python::str(other),
+        }))
+    }
+
+    pub(crate) fn secret(&self, key: &str) -> Maybe<Secret> {
+        Ok(self.text(key)?.map(Secret::new))
+    }
+
+    /// A whole number of at least `min`; a text only if it is what a single variable holds.
+    pub(crate) fn whole_number<T: FromStr + PartialOrd>(&self, key: &str, min: T, wanted: &str) -> Maybe<T> {
+        let Some(setting) = self.scalar(key, wanted)? else { return Ok(None) };
+        let text = match typed(&setting) {
+            Value::Int(number) => number.to_string(),
+            _ => String::new(),
+        };
+        match text.parse().ok().filter(|number| *number >= min) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.mismatch(key, &setting, wanted)),
+        }
+    }
+
+    /// A number of at least 0.
+    pub(crate) fn amount(&self, key: &str) -> Maybe<f64> {
+        let wanted = "a number of at least 0";
+        let Some(setting) = self.scalar(key, wanted)? else { return Ok(None) };
+        match typed(&setting) {
+            Value::Int(number) if number >= 0 => Ok(Some(number as f64)),
+            Value::Float(number) if number >= 0.0 && number.is_finite() => Ok(Some(number)),
+            _ => Err(self.mismatch(key, &setting, wanted)),
+        }
+    }
+
+    pub(crate) fn flag(&self, key: &str) -> Maybe<bool> {
+        let wanted = "`true` or `false`";
+        let Some(setting) = self.scalar(key, wanted)? else { return Ok(None) };
+        match typed(&setting) {
+            Value::Bool(flag) => Ok(Some(flag)),
+            _ => Err(self.mismatch(key, &setting, wanted)),
+        }
+    }
+
+    /// `500ms`, `10s`, `2m`, `1h`, or seconds as a number.
+    pub(crate) fn duration(&self, key: &str) -> Maybe<Duration> {
+        let wanted = "a duration such as `500ms`, `10s` or `2m`";
+        let Some(setting) = self.scalar(key, wanted)? else { return Ok(None) };
+        let duration = match typed(&setting) {
+            Value::Int(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
+            Value::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+            Value::Str(text) => parse_duration(&text),
+            _ => None,
+        };
+        match duration {
+            Some(duration) => Ok(Some(duration)),
+            None => Err(self.mismatch(key, &setting, wanted)),
+        }
+    }
+
+    /// The table below a key.
+    pub(crate) fn table(&self, key: &str) -> Maybe<&'a Table> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Tree::Table(table)) => Ok(Some(table)),
+            Some(Tree::Leaf(leaf)) if leaf.value.is_null() => Ok(None),
+            Some(Tree::Leaf(leaf)) => {
+                let problem = Problem::error("config::wrong_type", format!("`{}` takes a map", self.key(key)));
+                Err(leaf.origin.mark(problem, ""))
+            }
+        }
+    }
+
+    /// A problem at the place of a key.
+    pub(crate) fn problem(&self, key: &str, code: &'static str, message: String) -> Problem {
+        let leaf = self.table.get(key).and_then(Tree::first_leaf);
+        let problem = Problem::error(code, message);
+        leaf.map_or_else(|| problem.clone(), |leaf| leaf.origin.mark(problem.clone(), ""))
+    }
+
+    /// "takes a number, not `abc`": the value is only repeated if a file shows it anyway.
+    fn mismatch(&self, key: &str, setting: &Setting, wanted: &str) -> Problem {
+        let given = match &setting.value {
+            _ if setting.secret => String::new(),
+            Value::List(_) => ", not a list".to_owned(),
+            Value::Map(_) => ", not a map".to_owned(),
+            _ if setting.variables.is_empty() => format!(", not `{}`", setting.shown()),
+            _ => String::new(),
+        };
+        let problem = Problem::error("config::wrong_type", format!("`{}` takes {wanted}{given}", self.key(key)));
+        let problem = setting.origin.mark(problem, "");
+        match (&setting.variables.first(), &setting.origin) {
+            (Some((_, origin)), _) => problem.help(format!("the value comes from {origin}")),
+            (None, crate::Origin::File { .. }) => problem,
+            (None, origin) => problem.help(format!("the value comes from {origin}")),
+        }
+    }
+}
+
+/// A tree with all its variables looked up, as one setting.
+pub(crate) fn resolve_tree(tree: &Tree, key: &str, variables: &Variables) -> Result<Setting, Problem> {
+    match tree {
+        Tree::Leaf(leaf) => interpolate::resolve(leaf, key, variables),
+        Tree::Table(table) => {
+            let mut resolved = Vec::with_capacity(table.len());
+            for (name, tree) in table {
+                resolved.push((name.clone(), resolve_tree(tree, &format!("{key}.{name}"), variables)?));
+            }
+            let origin = tree.first_leaf().map_or(crate::Origin::Default, |Leaf { origin, .. }| origin.clone());
+            Ok(Setting {
+                origin,
+                variables: resolved.iter().flat_map(|(_, setting)| setting.variables.iter().cloned()).collect(),
+                secret: resolved.iter().any(|(_, setting)| setting.secret),
+                whole: false,
+                value: resolved
+                    .into_iter()
+                    .map(|(name, setting)| (name, setting.value))
+                    .collect::<sluicegate_value::Map>()
+                    .into(),
+            })
+        }
+    }
+}
+
+fn present(setting: &Setting) -> bool {
+    !setting.value.is_null() && setting.value.as_str() != Some("")
+}
+
+/// What a single variable holds is text, and means what a file would mean by the same text.
+fn typed(setting: &Setting) -> Value {
+    match &setting.value {
+        Value::Str(text) if setting.whole => yaml::plain_scalar(text.trim()),
+        other => other.clone(),
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let unit = text.find(|character: char| character.is_ascii_alphabetic())?;
+    let (amount, unit) = text.split_at(unit);
+    let amount: f64 = amount.trim().parse().ok()?;
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(amount * seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, milliseconds) in
+            [("500ms", 500), ("10s", 10_000), ("1.5s", 1_500), ("2m", 120_000), ("1 h", 3_600_000)]
+        {
+            assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "s", "-1s", "1d", "1e400s", "ten s", "NaNs"] {
+            assert_eq!(parse_duration(text), None, "{text}");
+        }
+    }
+}

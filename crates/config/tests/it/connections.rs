@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use sluicegate_config::{Connection, ConnectionKind};
+
+use crate::{Folder, messages};
+
+fn connection(yaml: &str, variables: &[(&str, &str)]) -> Result<Connection, String> {
+    let folder = Folder::with_config(&format!("connections:\n  c: {yaml}\nflow_configs: {{f: {{flow_path: x}}}}"));
+    folder.environment("f", None, variables).connection("c").map_err(|problems| messages(&problems))
+}
+
+#[track_caller]
+fn check_refused(yaml: &str, expected: &str) {
+    assert_eq!(connection(yaml, &[]).expect_err("a problem"), expected);
+}
+
+#[test]
+fn azure_speaks_a_dated_version_or_v1() {
+    let azure = |extra: &str| {
+        let connection = connection(&format!("{{type: azure_openai, api_base: 'https://x', api_key: k{extra}}}"), &[]);
+        match connection.unwrap().kind {
+            ConnectionKind::AzureOpenAi { api_version, v1, .. } => (api_version, v1),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(azure(""), (Some("2024-02-01".to_owned()), false));
+    assert_eq!(azure(", api_version: 2024-06-01"), (Some("2024-06-01".to_owned()), false));
+    assert_eq!(azure(", api: v1"), (None, true));
+    check_refused(
+        "{type: azure_open_ai, api_base: 'https://x', api_key: k, api: responses}",
+        "config/config.yaml:2:68: `connections.c.api` is `responses`, an API that this version does not speak yet\n  help: use `api: v1`, which speaks chat completions\n",
+    );
+}
+
+#[test]
+fn a_server_on_this_machine_needs_no_key() {
+    let local = connection("{type: openai, base_url: 'http://localhost:11434/v1'}", &[]).unwrap();
+    assert!(matches!(local.kind, ConnectionKind::OpenAi { api_key: None, .. }));
+    let hosted = connection("{type: open_ai, api_key: '${K}', organization: org}", &[("K", "key")]).unwrap();
+    let ConnectionKind::OpenAi { base_url, api_key, organization } = hosted.kind else { panic!("{hosted:?}") };
+    assert_eq!(
+        (base_url.as_str(), api_key.unwrap().expose(), organization.as_deref()),
+        ("https://api.openai.com/v1", "key", Some("org"))
+    );
+    check_refused(
+        "{type: open_ai}",
+        "`connections.c.api_key` is missing or empty\n  help: give `connections.c` a `api_key`; if it is `${NAME}`, that variable is empty\n",
+    );
+}
+
+#[test]
+fn a_kind_that_is_not_spoken_is_kept_by_name() {
+    let custom = connection("{type: custom, configs: {a: 1}, secrets: {b: 2}}", &[]).unwrap();
+    assert!(matches!(custom.kind, ConnectionKind::Other { type_name } if type_name == "custom"));
+}
+
+#[test]
+fn limits_timeouts_and_retries_have_defaults_and_units() {
+    let plain = connection("{type: simulated, script: s.yaml}", &[]).unwrap();
+    assert_eq!((plain.limits.max_in_flight, plain.retry.max_attempts), (64, 6));
+    assert_eq!(plain.timeouts.first_byte, Duration::from_secs(120));
+    let set = connection(
+        "{type: simulated, script: s.yaml, max_in_flight: 2, tokens_per_minute: 30_000, timeout: {connect: 500ms, total: 2m}, retry: {max_attempts: 1, initial: 0.5, max: '${MAX}'}}",
+        &[("MAX", "5")],
+    )
+    .unwrap();
+    assert_eq!(
+        (set.limits.max_in_flight, set.limits.requests_per_minute, set.limits.tokens_per_minute),
+        (2, None, Some(30_000))
+    );
+    assert_eq!((set.timeouts.connect, set.timeouts.total), (Duration::from_millis(500), Duration::from_secs(120)));
+    assert_eq!(
+        (set.retry.max_attempts, set.retry.initial, set.retry.max),
+        (1, Duration::from_millis(500), Duration::from_secs(5))
+    );
+    check_refused(
+        "{type: simulated, script: s.yaml, max_in_flight: 0, timeout: {total: soon}}",
+        "config/config.yaml:2:55: `connections.c.max_in_flight` takes a whole number of at least 1, not `0`\n\
+         config/config.yaml:2:75: `connections.c.timeout.total` takes a duration such as `500ms`, `10s` or `2m`, not `soon`\n",
+    );
+}
+
+#[test]
+fn every_unset_variable_of_a_connection_is_told_once() {
+    check_refused(
+        "{type: azure_open_ai, api_base: '${BASE}', api_key: '${KEY}'}",
+        "config/config.yaml:2:58: `connections.c.api_key` needs the variable `KEY`, which is not set\n  help: set `KEY` in the process or in `.env`, or give a default: `${KEY:-…}`\n\
+         config/config.yaml:2:38: `connections.c.api_base` needs the variable `BASE`, which is not set\n  help: set `BASE` in the process or in `.env`, or give a default: `${BASE:-…}`\n",
+    );
+}
+
+#[test]
+fn an_empty_variable_is_no_key() {
+    let told =
+        connection("{type: azure_open_ai, api_base: 'https://x', api_key: '${KEY}'}", &[("KEY", "")]).unwrap_err();
+    assert!(told.starts_with("config/config.yaml:2:60: `connections.c.api_key` is missing or empty\n"), "{told}");
+}
+
+#[test]
+fn only_what_is_asked_for_needs_its_variables() {
+    let folder = Folder::with_config(
+        "connections: {a: {type: open_ai, api_key: '${NOPE}'}, b: {type: simulated, script: s.yaml}}\nflow_configs: {f: {flow_path: x, other: '${NOPE}'}}",
+    );
+    let environment = folder.environment("f", None, &[]);
+    assert!(environment.connection("b").is_ok());
+    assert!(environment.connection("a").is_err());
+    assert!(environment.value("other").is_err());
+    assert_eq!(environment.connection_names(), ["a", "b"]);
+}
+
+#[test]
+fn an_unknown_connection_is_told_with_those_that_exist() {
+    let folder = Folder::with_config(
+        "connections: {local: {type: simulated, script: s.yaml}}\nflow_configs: {f: {flow_path: x}}",
+    );
+    let problems = folder.environment("f", None, &[]).connection("locla").unwrap_err();
+    assert_eq!(
+        messages(&problems),
+        "there is no connection `locla`\n  help: did you mean `local`? there are: `local`\n"
+    );
+}
+
+#[test]
+fn a_variable_named_after_the_connection_fills_what_the_file_leaves_open() {
+    let variables = [("C_API_KEY", "from-variable"), ("C_API_BASE", "https://elsewhere")];
+    let filled = connection("{type: azure_open_ai, api_base: 'https://x'}", &variables).unwrap();
+    let ConnectionKind::AzureOpenAi { api_base, api_key, .. } = filled.kind else { panic!("{filled:?}") };
+    assert_eq!((api_base.as_str(), api_key.unwrap().expose()), ("https://x", "from-variable"));
+}
+
+#[test]
+fn an_address_without_a_scheme_is_refused() {
+    check_refused(
+        "{type: azure_open_ai, api_base: x.openai.azure.com, api_key: k}",
+        "config/config.yaml:2:38: `connections.c.api_base` is no address that begins with `https://` or `http://`\n",
+    );
+}

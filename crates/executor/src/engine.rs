@@ -1,0 +1,230 @@
+//! What a run needs, and what it leaves behind.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sluicegate_events::{
+    Event, Failure, Journal, JournalError, Listener, NodePath, PlanHashes, RunId, RunStatus,
+};
+use sluicegate_model::{BoxFuture, Models, Prices, TraceContext, Usage};
+use sluicegate_value::{Map, Value};
+
+/// Rewrites a text that holds a secret; `None` if it holds none.
+pub type Redact = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Decides at the root whether a trace is recorded, from the caller's context and the trace's id.
+pub type Sample = Arc<dyn Fn(Option<TraceContext>, u128) -> bool + Send + Sync>;
+
+/// What runs need of the world. One engine serves any number of runs.
+pub struct Engine {
+    /// Where events are kept. The engine waits for it.
+    pub journal: Arc<dyn Journal>,
+    /// Who else hears them.
+    pub listeners: Listeners,
+    /// The models behind connections.
+    pub models: Arc<dyn Models>,
+    /// What their tokens cost.
+    pub prices: Prices,
+    /// Every event passes here before it is kept or heard.
+    pub redact: Redact,
+    /// How to run.
+    pub options: Options,
+}
+
+/// How to run.
+#[derive(Clone)]
+pub struct Options {
+    /// How many nodes work at once, and how many items of a `map` that does not say.
+    pub max_running_nodes: usize,
+    /// Whether events tell inputs of nodes and requests to models. Outputs and replies are always kept: a resumed run
+    /// needs them.
+    pub capture_content: bool,
+    /// Whether replies are asked for in pieces.
+    pub stream: bool,
+    /// The line of a batch that this is.
+    pub line: Option<u64>,
+    /// Which repeat of the same case this is, from 0.
+    pub repeat: u32,
+    /// The span that the run is inside of, if a caller has one.
+    pub parent: Option<TraceContext>,
+    /// Whether traces are recorded.
+    pub sample: Sample,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_running_nodes: 16,
+            capture_content: true,
+            stream: false,
+            line: None,
+            repeat: 0,
+            parent: None,
+            sample: Arc::new(|parent, _| parent.is_none_or(|parent| parent.sampled)),
+        }
+    }
+}
+
+/// Where a run begins.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// At the beginning.
+    New(NewRun),
+    /// After what a process that is gone has recorded, in order and from the first event on.
+    Resume {
+        /// The recorded events.
+        past: Vec<Event>,
+    },
+}
+
+/// A run that begins.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its id; the journal was opened under it.
+    pub run: RunId,
+    /// The flow's inputs, coerced, with defaults.
+    pub inputs: Map,
+    /// How the flow was named, made absolute.
+    pub flow_path: String,
+    /// The environment, if one was named.
+    pub environment: Option<String>,
+    /// What must be the same when the run is resumed.
+    pub hashes: PlanHashes,
+    /// What was said on the command line and changes the plan.
+    pub options: Map,
+}
+
+impl NewRun {
+    /// A run of these inputs, under a new id.
+    #[must_use]
+    pub fn of(inputs: Map) -> Self {
+        Self {
+            run: RunId::generate(),
+            inputs,
+            flow_path: String::new(),
+            environment: None,
+            hashes: PlanHashes::default(),
+            options: Map::new(),
+        }
+    }
+}
+
+/// What a run leaves behind.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// Which run.
+    pub run: RunId,
+    /// Its trace.
+    pub trace_id: u128,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Its outputs, if it completed.
+    pub outputs: Option<Map>,
+    /// Why it did not.
+    pub failure: Option<Failure>,
+    /// The node that failed; `None` when an output or the journal did.
+    pub failed_node: Option<NodePath>,
+    /// What failed among the aggregation nodes; the run's status does not depend on it.
+    pub aggregation_failure: Option<Failure>,
+    /// Each node that began or was decided upon, in that order.
+    pub nodes: Vec<NodeReport>,
+    /// Tokens used, those of earlier processes included.
+    pub usage: Usage,
+    /// What they cost in US dollars; `None` if a model has no price.
+    pub cost: Option<f64>,
+    /// From the run's first event to its last.
+    pub duration: Duration,
+    /// Why the journal stopped the run.
+    pub journal_error: Option<JournalError>,
+    /// Nodes that wait for something outside, when the run stopped for that.
+    pub waiting: Vec<NodePath>,
+    /// What went wrong beside the run: listeners that failed.
+    pub warnings: Vec<String>,
+}
+
+/// What became of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeReport {
+    /// Which node.
+    pub path: NodePath,
+    /// Its kind as flows spell it; empty if it never began.
+    pub kind: String,
+    /// How it ended.
+    pub status: NodeStatus,
+    /// Its output, if it completed.
+    pub output: Option<Value>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// From its first attempt's beginning to its end.
+    pub duration: Duration,
+    /// Tokens used by its calls and by nodes inside it.
+    pub usage: Usage,
+    /// What they cost in US dollars; `None` if a model has no price.
+    pub cost: Option<f64>,
+}
+
+/// How far a node came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the outcomes of events, by their names")]
+pub enum NodeStatus {
+    Running,
+    Completed,
+    Bypassed,
+    Failed,
+    Waiting,
+    Cancelled,
+}
+
+/// Keeps nothing (`--no-store`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NullJournal;
+
+impl Journal for NullJournal {
+    fn append(&self, _: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Those who hear events beside the journal. One that fails hears nothing more, and the run goes on.
+#[derive(Default)]
+pub struct Listeners(Mutex<Heard>);
+
+#[derive(Default)]
+struct Heard {
+    listeners: Vec<Box<dyn Listener>>,
+    warnings: Vec<String>,
+}
+
+impl Listeners {
+    /// These listeners.
+    #[must_use]
+    pub fn new(listeners: Vec<Box<dyn Listener>>) -> Self {
+        Self(Mutex::new(Heard { listeners, warnings: Vec::new() }))
+    }
+
+    pub(crate) fn hear(&self, event: &Event) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Heard { listeners, warnings } = &mut *heard;
+        listeners.retain_mut(|listener| match listener.hear(event) {
+            Ok(()) => true,
+            Err(error) => {
+                warnings.push(format!("{} stopped: {error}", listener.name()));
+                false
+            }
+        });
+    }
+
+    /// Lets all of them flush, and returns what went wrong since the beginning.
+    pub(crate) fn finish(&self) -> Vec<String> {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Heard { listeners, warnings } = &mut *heard;
+        for listener in listeners {
+            if let Err(error) = listener.finish() {
+                warnings.push(format!("{} lost something: {error}", listener.name()));
+            }
+        }
+        std::mem::take(warnings)
+    }
+}

@@ -1,0 +1,110 @@
+//! The one owner of what happened: it numbers events, passes them through the redactor, appends them in order, and
+//! tells listeners what the journal has.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use jiff::Timestamp;
+use sluicegate_events::{Event, EventKind, JournalError, RunId, Scope, SpanRef};
+use sluicegate_model::BoxFuture;
+
+use crate::engine::Engine;
+
+pub(crate) struct Ledger<'a> {
+    engine: &'a Engine,
+    pub(crate) run: RunId,
+    seq: u64,
+    /// Not given to the journal yet.
+    queue: Vec<Event>,
+    /// What progress waits for, as it was before the redactor; the batch at the journal comes first.
+    held_back: Vec<Event>,
+    appending: Option<Appending<'a>>,
+}
+
+/// A batch at the journal. One at a time: what happens meanwhile is the next batch, so commits are few when they are
+/// slow and soon when they are quick.
+struct Appending<'a> {
+    ack: BoxFuture<'a, Result<(), JournalError>>,
+    batch: Vec<Event>,
+    held_back: usize,
+}
+
+impl<'a> Ledger<'a> {
+    pub(crate) fn new(engine: &'a Engine, run: RunId, last_seq: u64) -> Self {
+        Self { engine, run, seq: last_seq, queue: Vec::new(), held_back: Vec::new(), appending: None }
+    }
+
+    /// Makes an event of what happened, with the next number.
+    pub(crate) fn event(&mut self, scope: Scope, trace: Option<SpanRef>, kind: EventKind) -> Event {
+        let seq = if kind.is_recorded() {
+            self.seq += 1;
+            self.seq
+        } else {
+            0
+        };
+        let scope = Scope { line: self.engine.options.line, repeat: self.engine.options.repeat, ..scope };
+        Event { seq, at: Timestamp::now(), run: self.run.clone(), scope, trace, kind }
+    }
+
+    /// Queues an event for the journal and returns it as it will be kept. One that others build upon comes back, as it
+    /// is here, when it is kept.
+    pub(crate) fn record(&mut self, mut event: Event, hold_back: bool) -> &Event {
+        if hold_back {
+            self.held_back.push(event.clone());
+        }
+        event.rewrite_texts(&mut |text| (self.engine.redact)(text));
+        let position = self.queue.len();
+        self.queue.push(event);
+        &self.queue[position]
+    }
+
+    /// Tells listeners of an event that is never kept.
+    pub(crate) fn mention(&self, mut event: Event) {
+        event.rewrite_texts(&mut |text| (self.engine.redact)(text));
+        self.engine.listeners.hear(&event);
+    }
+
+    /// Gives the journal what is queued, if it is not at work.
+    pub(crate) fn flush(&mut self) {
+        if self.appending.is_some() || self.queue.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.queue);
+        let ack = self.engine.journal.append(batch.clone());
+        self.appending = Some(Appending { ack, batch, held_back: self.held_back.len() });
+    }
+
+    pub(crate) fn is_appending(&self) -> bool {
+        self.appending.is_some()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.appending.is_none() && self.queue.is_empty()
+    }
+
+    /// Waits for the journal's answer; forever if it was asked nothing. Returns the events that were held back.
+    pub(crate) fn acked(&mut self) -> Acked<'_, 'a> {
+        Acked(self)
+    }
+}
+
+pub(crate) struct Acked<'l, 'a>(&'l mut Ledger<'a>);
+
+impl Future for Acked<'_, '_> {
+    type Output = Result<Vec<Event>, JournalError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let ledger = &mut *self.0;
+        let Some(appending) = &mut ledger.appending else { return Poll::Pending };
+        let Poll::Ready(answer) = appending.ack.as_mut().poll(context) else { return Poll::Pending };
+        let Some(Appending { batch, held_back, .. }) = ledger.appending.take() else { return Poll::Pending };
+        if let Err(error) = answer {
+            return Poll::Ready(Err(error));
+        }
+        for event in &batch {
+            ledger.engine.listeners.hear(event);
+        }
+        Poll::Ready(Ok(ledger.held_back.drain(..held_back).collect()))
+    }
+}

@@ -1,0 +1,194 @@
+//! References become values: what a node takes, whether it runs, what a flow gives (spec: promptflow.md §1.7, §1.10,
+//! §1.16).
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use sluicegate_events::{Failure, NodePath};
+use sluicegate_flow::plan::{Activate, Node, NodeId, NodeKind, Operand};
+use sluicegate_flow::template::{Binding, Trust};
+use sluicegate_value::{Map, Value};
+
+use super::state::{FlowState, Settled, Stage};
+use super::work::LineFailure;
+use crate::lookup;
+
+/// What is to become of a node whose turn it is.
+pub(super) enum Decision {
+    Run(Vec<Binding>),
+    Bypass,
+    Fail(Failure),
+}
+
+/// Decides in prompt flow's order: a condition alone counts where there is one, else what the node reads.
+pub(super) fn decide(flow: &FlowState, node: &Node) -> Decision {
+    let runs = match &node.activate {
+        Some(activate) => match holds(flow, activate) {
+            Ok(holds) => holds,
+            Err(failure) => return Decision::Fail(failure),
+        },
+        None => !reads_only_bypassed(flow, node),
+    };
+    if !runs {
+        return Decision::Bypass;
+    }
+    match bindings(flow, node) {
+        Ok(inputs) => Decision::Run(inputs),
+        Err(failure) => Decision::Fail(failure),
+    }
+}
+
+fn holds(flow: &FlowState, activate: &Activate) -> Result<bool, Failure> {
+    match activate {
+        Activate::Equals { when, is } => {
+            if is_bypassed(flow, when) {
+                return Ok(false);
+            }
+            Ok(value(flow, when)?.python_eq(is))
+        }
+        // A condition of our own may ask whether something ran, so what was bypassed is `null` here.
+        Activate::If { expression, operands } => {
+            Ok(lookup::evaluate(expression, &condition_variables(flow, operands))?.is_truthy())
+        }
+    }
+}
+
+/// `inputs.x` and `node.output` as an expression reads them: a map `inputs`, and one for each node.
+fn condition_variables(flow: &FlowState, operands: &IndexMap<Arc<str>, Operand>) -> Vec<(Arc<str>, Value)> {
+    let mut inputs = Map::new();
+    let mut variables: IndexMap<Arc<str>, Value> = IndexMap::new();
+    for (variable, operand) in operands {
+        match operand {
+            Operand::Literal(literal) => {
+                variables.insert(variable.clone(), literal.clone());
+            }
+            Operand::Input(name) => {
+                inputs.insert(name.clone(), input(flow, name));
+            }
+            Operand::Output { node, .. } => {
+                let name = &flow.wiring.plan.node(*node).name.0;
+                variables.insert(name.clone(), Map::from([("output", output(flow, *node))]).into());
+            }
+        }
+    }
+    variables.insert("inputs".into(), inputs.into());
+    variables.into_iter().collect()
+}
+
+/// The operands of a node that may lead to other nodes: its inputs and, for a `map`, its list.
+fn operands(node: &Node) -> impl Iterator<Item = &Operand> {
+    let over = match &node.kind {
+        NodeKind::Map(map) => Some(&map.over),
+        _ => None,
+    };
+    node.inputs.values().chain(over)
+}
+
+fn reads_only_bypassed(flow: &FlowState, node: &Node) -> bool {
+    if let NodeKind::Map(map) = &node.kind
+        && is_bypassed(flow, &map.over)
+    {
+        return true;
+    }
+    let mut reads_nodes = false;
+    for operand in operands(node) {
+        if matches!(operand, Operand::Output { .. }) {
+            reads_nodes = true;
+            if !is_bypassed(flow, operand) {
+                return false;
+            }
+        }
+    }
+    reads_nodes
+}
+
+/// For aggregation nodes only other aggregation nodes count: what they read of lines is a list, though of `null`.
+fn is_bypassed(flow: &FlowState, operand: &Operand) -> bool {
+    match operand {
+        Operand::Output { node, .. } => {
+            was_bypassed(flow, *node) && (!flow.aggregating || flow.wiring.plan.node(*node).aggregation)
+        }
+        _ => false,
+    }
+}
+
+fn was_bypassed(flow: &FlowState, node: NodeId) -> bool {
+    matches!(flow.nodes[node.index()].stage, Stage::Done(Settled::Bypassed))
+}
+
+fn bindings(flow: &FlowState, node: &Node) -> Result<Vec<Binding>, Failure> {
+    let mut bindings = Vec::with_capacity(node.inputs.len());
+    for (name, operand) in &node.inputs {
+        let value = if is_bypassed(flow, operand) { Value::Null } else { value(flow, operand)? };
+        bindings.push(Binding { name: name.clone(), value, trust: trust(flow, operand) });
+    }
+    Ok(bindings)
+}
+
+/// What an operand is now. Aggregation nodes see a list with one item where a batch would give one per line.
+pub(super) fn value(flow: &FlowState, operand: &Operand) -> Result<Value, Failure> {
+    match operand {
+        Operand::Literal(literal) => Ok(literal.clone()),
+        Operand::Input(name) => {
+            let value = input(flow, name);
+            Ok(if flow.aggregating { vec![value].into() } else { value })
+        }
+        Operand::Output { node, property, written } => {
+            let per_line = flow.aggregating && !flow.wiring.plan.node(*node).aggregation;
+            let value = if per_line && was_bypassed(flow, *node) {
+                Value::Null
+            } else {
+                let whole = output(flow, *node);
+                if property.is_empty() {
+                    whole
+                } else {
+                    lookup::property(&flow.wiring.plan.node(*node).name.0, &whole, property, written)?
+                }
+            };
+            Ok(if per_line { vec![value].into() } else { value })
+        }
+    }
+}
+
+fn input(flow: &FlowState, name: &str) -> Value {
+    flow.inputs.get(name).cloned().unwrap_or_default()
+}
+
+fn output(flow: &FlowState, node: NodeId) -> Value {
+    match &flow.nodes[node.index()].stage {
+        Stage::Done(Settled::Completed { output, .. }) => output.clone(),
+        _ => Value::Null,
+    }
+}
+
+/// Whose text a value is: only what the author wrote, here or through a node that builds text, may hold role headers.
+fn trust(flow: &FlowState, operand: &Operand) -> Trust {
+    match operand {
+        Operand::Literal(_) => Trust::Author,
+        Operand::Input(_) => Trust::Data,
+        Operand::Output { node: id, property, .. } => {
+            let node = flow.wiring.plan.node(*id);
+            match (&node.kind, &flow.nodes[id.index()].stage) {
+                _ if !node.role_headers => Trust::Data,
+                (NodeKind::Python(_), _) => Trust::Author,
+                (NodeKind::Prompt(_), Stage::Done(Settled::Completed { headers, .. })) if property.is_empty() => {
+                    Trust::Headers(headers.clone())
+                }
+                _ => Trust::Data,
+            }
+        }
+    }
+}
+
+/// What a flow gives once all its nodes are over. A bypassed node gives `null`, but nothing inside it can be read.
+pub(super) fn outputs(flow: &FlowState) -> Result<Map, LineFailure> {
+    let mut outputs = Map::new();
+    for (name, spec) in &flow.wiring.plan.outputs {
+        let value = value(flow, &spec.from).map_err(|mut failure| {
+            failure.message = format!("output `{name}`: {}", failure.message);
+            LineFailure { path: NodePath::default(), failure }
+        })?;
+        outputs.insert(name.clone(), value);
+    }
+    Ok(outputs)
+}

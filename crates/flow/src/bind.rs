@@ -1,0 +1,461 @@
+//! A plan meets a config environment: connections and deployments are chosen, variables filled in, settings applied.
+//!
+//! Nothing is opened and nothing is asked: whoever binds says which variables and connections there are.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use petgraph::graph::{DiGraph, NodeIndex};
+use sluicegate_model::ConnectionName;
+use sluicegate_source::{Problem, suggest};
+use sluicegate_value::{Value, json, python};
+
+use crate::coerce::{coerce, shortened};
+use crate::compile::kinds::parameter_type;
+use crate::file::quoted;
+use crate::image::Images;
+use crate::plan::{Activate, Node, NodeId, NodeKind, NodeName, Operand, Place, Plan};
+use crate::prompty::PromptyFile;
+use crate::reference::{self, Reference};
+use crate::request::Api;
+
+/// Looks up a variable of the process environment (or of a `.env` file).
+pub type Lookup<'a> = dyn Fn(&str) -> Option<Arc<str>> + 'a;
+
+/// What a plan is bound to.
+pub struct Bindings<'a> {
+    /// The connection of the config section: every `llm` and `prompty` node asks it.
+    pub connection_name: Option<ConnectionName>,
+    /// The deployment of the config section.
+    pub deployment_name: Option<Arc<str>>,
+    /// What single nodes ask instead, by node name; `outer/inner` for a node of an inner flow.
+    pub nodes: IndexMap<Arc<str>, NodeBinding>,
+    /// Values that replace written ones.
+    pub set: Vec<Setting>,
+    /// Where variables come from.
+    pub variable: &'a Lookup<'a>,
+    /// The connections that there are; `None`: do not check.
+    pub connections: Option<HashSet<ConnectionName>>,
+}
+
+/// What one node asks in place of what the section says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeBinding {
+    /// Its connection.
+    pub connection: Option<ConnectionName>,
+    /// Its deployment.
+    pub deployment_name: Option<Arc<str>>,
+}
+
+/// A value that replaces a written one: `nodes.NODE.inputs.NAME=VALUE` or `inputs.NAME.default=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// What is set.
+    pub target: SettingTarget,
+    /// To what.
+    pub value: Value,
+}
+
+/// What a [`Setting`] sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingTarget {
+    /// The literal of a node's input.
+    NodeInput {
+        /// The node.
+        node: Arc<str>,
+        /// The input.
+        input: Arc<str>,
+    },
+    /// The default of a flow's input.
+    Default {
+        /// The input.
+        input: Arc<str>,
+    },
+}
+
+/// A plan with nothing left to ask for: it can run.
+#[derive(Clone, Debug)]
+pub struct BoundPlan(Arc<Plan>);
+
+impl BoundPlan {
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.0
+    }
+}
+
+impl<'a> Bindings<'a> {
+    /// Bindings that change nothing and check no connection names.
+    #[must_use]
+    pub fn new(variable: &'a Lookup<'a>) -> Self {
+        Self {
+            connection_name: None,
+            deployment_name: None,
+            nodes: IndexMap::new(),
+            set: Vec::new(),
+            variable,
+            connections: None,
+        }
+    }
+}
+
+impl Setting {
+    /// Reads `nodes.NODE.inputs.NAME=VALUE` or `inputs.NAME.default=VALUE`; the value is JSON, or else plain text.
+    ///
+    /// # Errors
+    /// Another form, as a fragment for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let form =
+            || format!("`{text}` has not the form `nodes.NODE.inputs.NAME=VALUE` or `inputs.NAME.default=VALUE`");
+        let (path, value) = text.split_once('=').ok_or_else(form)?;
+        let target =
+            if let Some((node, input)) = path.strip_prefix("nodes.").and_then(|rest| rest.split_once(".inputs.")) {
+                SettingTarget::NodeInput { node: node.into(), input: input.into() }
+            } else if let Some(input) = path.strip_prefix("inputs.").and_then(|rest| rest.strip_suffix(".default")) {
+                SettingTarget::Default { input: input.into() }
+            } else {
+                return Err(form());
+            };
+        Ok(Self { target, value: json::read(value).unwrap_or_else(|_| value.into()) })
+    }
+}
+
+/// Binds a plan, inner flows included.
+///
+/// # Errors
+/// Every variable that is needed and not set, every connection that is missing or unknown, every setting that does
+/// not fit; those that stem from a file with their places.
+pub fn bind(plan: &Plan, bindings: &Bindings<'_>) -> Result<BoundPlan, Vec<Problem>> {
+    let mut binder = Binder { bindings, problems: Vec::new(), reported: HashSet::new() };
+    let mut bound = plan.clone();
+    for setting in &bindings.set {
+        binder.apply(&mut bound, setting);
+    }
+    binder.check_names(&bound);
+    binder.plan(&mut bound, "");
+    if binder.problems.is_empty() { Ok(BoundPlan(Arc::new(bound))) } else { Err(binder.problems) }
+}
+
+struct Binder<'b, 'a> {
+    bindings: &'b Bindings<'a>,
+    problems: Vec<Problem>,
+    /// Connections from outside that were reported: they have no place, so once is enough.
+    reported: HashSet<ConnectionName>,
+}
+
+impl Binder<'_, '_> {
+    fn plan(&mut self, plan: &mut Plan, prefix: &str) {
+        for node in &mut plan.nodes {
+            self.node(node, &format!("{prefix}{}", node.name));
+        }
+        for output in plan.outputs.values_mut() {
+            self.fill_in(&mut output.from, &output.at);
+        }
+        for (name, value) in &mut plan.environment_variables {
+            let place = plan.needs.iter().find(|need| need.node.is_none()).map(|need| need.at.clone());
+            if let Some(variable) = value.as_str().and_then(reference::variable) {
+                match (self.bindings.variable)(variable) {
+                    Some(text) => *value = text.into(),
+                    None => self.unset(variable, &format!("environment variable `{name}` of the flow"), place.as_ref()),
+                }
+            } else {
+                *value = match &*value {
+                    Value::Str(_) => continue,
+                    nested @ (Value::List(_) | Value::Map(_)) => nested.to_json().into(),
+                    plain => python::str(plain).into(),
+                };
+            }
+        }
+        plan.graph = graph_of(&plan.nodes);
+    }
+
+    fn node(&mut self, node: &mut Node, path: &str) {
+        let place = node.at.clone();
+        for operand in node.inputs.values_mut() {
+            self.fill_in(operand, &place);
+        }
+        match &mut node.activate {
+            Some(Activate::Equals { when, .. }) => self.fill_in(when, &place),
+            Some(Activate::If { .. }) | None => {}
+        }
+        let own = self.bindings.nodes.get(path);
+        let connection = own.and_then(|own| own.connection.clone()).or_else(|| self.bindings.connection_name.clone());
+        let deployment =
+            own.and_then(|own| own.deployment_name.clone()).or_else(|| self.bindings.deployment_name.clone());
+        let name = node.name.clone();
+        match &mut node.kind {
+            NodeKind::Llm(llm) => {
+                self.fill_in_connection(connection.as_ref(), &mut llm.connection, &place);
+                if let Some(deployment) = deployment {
+                    node.inputs.shift_remove("model");
+                    node.inputs.insert("deployment_name".into(), Operand::Literal(deployment.into()));
+                }
+                self.check_connection(&name, connection.as_ref(), llm.connection.as_ref(), &place);
+                llm.connection = connection.or_else(|| llm.connection.take());
+            }
+            NodeKind::Prompty(prompty) => {
+                self.check_connection(
+                    &name,
+                    connection.as_ref(),
+                    prompty.model.connection.clone().map(ConnectionName).as_ref(),
+                    &place,
+                );
+                *prompty = Arc::new(self.prompty(prompty, connection, deployment));
+            }
+            NodeKind::Map(map) => {
+                self.fill_in(&mut map.over, &place);
+                self.inner(&mut map.plan, path);
+            }
+            NodeKind::Flow(plan) => self.inner(plan, path),
+            NodeKind::Loop(cycle) => self.inner(&mut cycle.plan, path),
+            NodeKind::Python(python) => {
+                self.fill_in_connection(connection.as_ref(), &mut python.connection, &place);
+                if let Some(own) = &python.connection {
+                    let replaced = connection.as_ref();
+                    self.check_connection(&name, replaced, Some(own), &place);
+                    python.connection = connection.or_else(|| python.connection.take());
+                }
+            }
+            NodeKind::Prompt(_) | NodeKind::Expression(_) => {}
+        }
+    }
+
+    fn inner(&mut self, plan: &mut Arc<Plan>, path: &str) {
+        let mut bound = Plan::clone(plan);
+        self.plan(&mut bound, &format!("{path}/"));
+        *plan = Arc::new(bound);
+    }
+
+    /// Replaces a literal `${env:NAME}`.
+    fn fill_in(&mut self, operand: &mut Operand, place: &Place) {
+        let Operand::Literal(value) = operand else { return };
+        let Some(name) = value.as_str().and_then(reference::variable) else { return };
+        match (self.bindings.variable)(name) {
+            Some(text) => *value = text.into(),
+            None => {
+                let name = name.to_owned();
+                self.unset(&name, "", Some(place));
+            }
+        }
+    }
+
+    /// Replaces a connection's name `${env:NAME}`, unless the outside replaces the whole name.
+    fn fill_in_connection(
+        &mut self,
+        outside: Option<&ConnectionName>,
+        own: &mut Option<ConnectionName>,
+        place: &Place,
+    ) {
+        let Some(name) = own.as_ref().filter(|_| outside.is_none()).and_then(|own| reference::variable(&own.0)) else {
+            return;
+        };
+        match (self.bindings.variable)(name) {
+            Some(text) => *own = Some(ConnectionName(text)),
+            None => {
+                let name = name.to_owned();
+                self.unset(&name, "", Some(place));
+            }
+        }
+    }
+
+    fn unset(&mut self, variable: &str, by: &str, place: Option<&Place>) {
+        let by = if by.is_empty() { String::new() } else { format!(", which {by} takes") };
+        let problem = Problem::error("flow::unset_variable", format!("variable `{variable}` is not set{by}"))
+            .help(format!("set `{variable}` in the environment or in `.env`"));
+        self.problems.push(match place {
+            Some(place) => problem.in_file(&place.file).at(place.span, ""),
+            None => problem,
+        });
+    }
+
+    fn check_connection(
+        &mut self,
+        node: &NodeName,
+        outside: Option<&ConnectionName>,
+        own: Option<&ConnectionName>,
+        place: &Place,
+    ) {
+        let Some(connection) = outside.or(own) else {
+            let problem = Problem::error("flow::no_connection", format!("node `{node}` names no connection"));
+            self.problems.push(
+                problem.in_file(&place.file).at(place.span, "").help(
+                    "give it one (`connection:`), or give the flow one (`connection_name:` in its config section)",
+                ),
+            );
+            return;
+        };
+        let Some(known) = &self.bindings.connections else { return };
+        if known.contains(connection) {
+            return;
+        }
+        let mut names: Vec<&str> = known.iter().map(|name| &*name.0).collect();
+        names.sort_unstable();
+        let help = match suggest::nearest(&connection.0, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "define it under `connections:` in the project's config".to_owned(),
+            None => format!("connections: {}", quoted(names)),
+        };
+        let problem =
+            Problem::error("flow::unknown_connection", format!("there is no connection `{connection}`")).help(help);
+        match outside {
+            Some(outside) if !self.reported.insert(outside.clone()) => {}
+            Some(_) => self.problems.push(problem),
+            None => self.problems.push(problem.in_file(&place.file).at(place.span, format!("node `{node}` asks it"))),
+        }
+    }
+
+    /// A prompty with its variables filled in, and another model where the outside says so. Variables that only
+    /// what was replaced would read are not asked for.
+    fn prompty(
+        &mut self,
+        prompty: &PromptyFile,
+        connection: Option<ConnectionName>,
+        deployment: Option<Arc<str>>,
+    ) -> PromptyFile {
+        let replaced = |key: &str| {
+            let inside =
+                |section: &str| key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            let names_model =
+                ["model.configuration.azure_deployment", "model.configuration.model", "model.id"].contains(&key);
+            if names_model {
+                deployment.is_some()
+            } else {
+                connection.is_some() && (inside("model.configuration") || inside("model.connection"))
+            }
+        };
+        let mut needed: HashSet<&str> = HashSet::new();
+        for variable in prompty.variables.iter().filter(|variable| !replaced(&variable.key)) {
+            needed.insert(&variable.name);
+            if variable.default.is_none() && (self.bindings.variable)(&variable.name).is_none() {
+                let place = Place { file: prompty.file.clone(), span: variable.span };
+                self.unset(&variable.name, &format!("`{}`", variable.key), Some(&place));
+            }
+        }
+        let lookup = |name: &str| {
+            let found = (self.bindings.variable)(name);
+            if needed.contains(name) { found } else { Some(found.unwrap_or_default()) }
+        };
+        // What `resolve` refuses was reported above, with the same places.
+        let (mut model, front) =
+            prompty.resolve(&lookup).unwrap_or_else(|_| (prompty.model.clone(), prompty.front.clone()));
+        if let Some(connection) = connection {
+            model.connection = Some(connection.0);
+        }
+        if let Some(deployment) = deployment {
+            model.deployment = Some(deployment);
+        }
+        PromptyFile {
+            version: prompty.version,
+            name: prompty.name.clone(),
+            description: prompty.description.clone(),
+            model,
+            inputs: prompty.inputs.clone(),
+            outputs: prompty.outputs.clone(),
+            sample: prompty.sample.clone(),
+            template: prompty.template.clone(),
+            front,
+            variables: Vec::new(),
+            warnings: Vec::new(),
+            file: prompty.file.clone(),
+        }
+    }
+
+    fn apply(&mut self, plan: &mut Plan, setting: &Setting) {
+        match &setting.target {
+            SettingTarget::NodeInput { node, input } => {
+                let Some(id) = plan.find(node) else {
+                    let names: Vec<&str> = plan.nodes.iter().map(|node| &*node.name.0).collect();
+                    self.unknown_setting(format!("there is no node `{node}` to set `{input}` of"), node, &names);
+                    return;
+                };
+                if matches!(
+                    setting.value.as_str().and_then(Reference::parse),
+                    Some(Reference::Input(_) | Reference::Node { .. })
+                ) {
+                    let message = format!("`{input}` of node `{node}` can be set to a value, not to a reference");
+                    self.problems.push(Problem::error("flow::bad_setting", message));
+                    return;
+                }
+                let Some(target) = plan.nodes.get_mut(id.index()) else { return };
+                let api = match &target.kind {
+                    NodeKind::Llm(llm) => Some(if llm.completion { Api::Completion } else { Api::Chat }),
+                    _ => None,
+                };
+                let kind = api.and_then(|api| parameter_type(api, input));
+                let value = match kind {
+                    Some(kind) => coerce(kind, &setting.value, &Images::without_files(plan.message_format)),
+                    None => Ok(setting.value.clone()),
+                };
+                match value {
+                    Ok(value) => {
+                        target.inputs.insert(input.clone(), Operand::Literal(value));
+                    }
+                    Err(_) => {
+                        let wanted = kind.map_or("any", crate::plan::InputType::word);
+                        let message =
+                            format!("`{input}` of node `{node}` is no `{wanted}`: {}", shortened(&setting.value));
+                        self.problems.push(Problem::error("flow::bad_setting", message));
+                    }
+                }
+            }
+            SettingTarget::Default { input } => {
+                let Some(spec) = plan.inputs.get_mut(input) else {
+                    let names: Vec<&str> = plan.inputs.keys().map(|name| &**name).collect();
+                    self.unknown_setting(format!("the flow has no input `{input}`"), input, &names);
+                    return;
+                };
+                match coerce(spec.kind, &setting.value, &Images::without_files(plan.message_format)) {
+                    Ok(value) => spec.default = Some(value),
+                    Err(error) => {
+                        let error = error.of(input, spec.kind, &setting.value);
+                        self.problems.push(Problem::error("flow::bad_setting", error.to_string()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown_setting(&mut self, message: String, name: &str, known: &[&str]) {
+        let problem = Problem::error("flow::bad_setting", message);
+        self.problems.push(match suggest::nearest(name, known.iter().copied()) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help(format!("known: {}", quoted(known.iter().copied()))),
+        });
+    }
+
+    /// Overrides for nodes that do not exist help nobody.
+    fn check_names(&mut self, plan: &Plan) {
+        for path in self.bindings.nodes.keys() {
+            let mut names = path.split('/');
+            let mut here = Some(plan);
+            let found = names.all(|name| {
+                let node = here.and_then(|plan| plan.find(name).map(|id| plan.node(id)));
+                here = node.and_then(|node| node.kind.inner()).map(|plan| &**plan);
+                node.is_some()
+            });
+            if !found {
+                let known: Vec<&str> = plan.nodes.iter().map(|node| &*node.name.0).collect();
+                self.unknown_setting(format!("there is no node `{path}` to choose a connection for"), path, &known);
+            }
+        }
+    }
+}
+
+/// The graph that a list of nodes spells out.
+pub(crate) fn graph_of(nodes: &[Node]) -> DiGraph<NodeId, ()> {
+    let mut graph = DiGraph::with_capacity(nodes.len(), nodes.len());
+    for index in 0..nodes.len() {
+        graph.add_node(NodeId(index as u32));
+    }
+    for (index, node) in nodes.iter().enumerate() {
+        let sources: HashSet<NodeId> = node.operands().filter_map(Operand::node).collect();
+        let mut sources: Vec<NodeId> = sources.into_iter().collect();
+        sources.sort_unstable();
+        for source in sources {
+            graph.add_edge(NodeIndex::new(source.index()), NodeIndex::new(index), ());
+        }
+    }
+    graph
+}

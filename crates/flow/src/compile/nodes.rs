@@ -1,0 +1,203 @@
+//! A `flow.dag.yaml` from its tree to its plan, and each node from what was written to what it does.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use sluicegate_source::{Problem, yaml};
+
+use super::VariantChoice;
+use super::includes::Folder;
+use super::operand::{Reader, Scope};
+use super::session::{Asked, Session};
+use super::target::flex;
+use crate::file::{FlowFile, NodeFile, Written, missing_key};
+use crate::files::{file_name, parent};
+use crate::plan::{MessageFormat, Need, NeedKind, Node, NodeId, NodeName, Operand, Plan, RetryPolicy};
+
+/// The pause before a second attempt, where a retry policy does not say.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause, where a retry policy does not say.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Session<'_> {
+    /// Compiles a flow file. What is wrong is reported; what is returned then is of no use.
+    pub(super) fn dag_flow(
+        &mut self,
+        path: &str,
+        variant: Option<&VariantChoice>,
+        asked: Option<Asked<'_>>,
+    ) -> Option<Plan> {
+        let file = self.flow_source(path, asked)?;
+        let document = match yaml::read(&file) {
+            Ok(document) => document,
+            Err(problems) => {
+                self.report_all(problems);
+                return None;
+            }
+        };
+        if let Some(entry) = document.root.entry("entry") {
+            self.report(flex(path).in_file(&file).at(entry.key_span, ""));
+            return None;
+        }
+        let mut problems = Vec::new();
+        let written = FlowFile::read(&document, &mut problems);
+        self.report_all(problems);
+
+        let format = if written.openai_vision { MessageFormat::OpenAiVision } else { MessageFormat::Basic };
+        let mut scope = Scope {
+            file: file.clone(),
+            folder: Folder::new(parent(path)),
+            inputs: IndexMap::new(),
+            names: HashMap::new(),
+            aggregation: Vec::new(),
+            edges: Vec::new(),
+            needs: Vec::new(),
+        };
+        scope.folder.note(path, file.text());
+        if let Some(choice) = variant {
+            scope.folder.note("(variant)", &format!("{}.{}", choice.node, choice.variant));
+        }
+        self.include(&mut scope.folder, &written.includes, &file);
+        self.inputs(&mut scope, &written, format);
+
+        let node_files = self.nodes_with_variants(&scope, &written, variant);
+        let names = self.name_nodes(&mut scope, &node_files);
+        let mut nodes = Vec::with_capacity(node_files.len());
+        for (index, node) in node_files.iter().enumerate() {
+            nodes.extend(self.node(&mut scope, NodeId(index as u32), node));
+        }
+        let graph = self.graph(&scope, &names);
+        let outputs = self.outputs(&mut scope, &written);
+        let chat = self.chat(&scope, &written, &outputs);
+        let environment_variables = self.environment_variables(&mut scope, written.environment_variables);
+        let folder = parent(path);
+        let name = written.name.clone().unwrap_or_else(|| match file_name(folder) {
+            "" => "flow".into(),
+            name => name.into(),
+        });
+        scope.needs.sort_by_key(|need| need.at.span);
+        Some(Plan {
+            name,
+            folder: folder.into(),
+            hash: scope.folder.hash().into(),
+            inputs: scope.inputs,
+            outputs,
+            nodes,
+            graph,
+            environment_variables,
+            message_format: format,
+            chat,
+            needs: scope.needs,
+            sample: None,
+        })
+    }
+
+    /// The text of a flow's file.
+    pub(super) fn flow_source(
+        &mut self,
+        path: &str,
+        asked: Option<Asked<'_>>,
+    ) -> Option<Arc<sluicegate_source::SourceFile>> {
+        match (asked, self.source(path)) {
+            (_, Ok(source)) => Some(source),
+            (Some(asked), Err(_)) => self.required_source(path, asked),
+            (None, Err(error)) => {
+                let problem = self.file_problem(&error, path);
+                self.report(problem);
+                None
+            }
+        }
+    }
+
+    /// Fills the scope's names; a second node of a name is a problem, as is none.
+    fn name_nodes(&mut self, scope: &mut Scope, nodes: &[NodeFile<'_>]) -> Vec<NodeName> {
+        let mut names = Vec::with_capacity(nodes.len());
+        let mut first_places = HashMap::with_capacity(nodes.len());
+        for (index, node) in nodes.iter().enumerate() {
+            scope.aggregation.push(node.aggregation);
+            let Some(Written { text, at }) = &node.name else {
+                let help = "references and results call it by that";
+                self.report(missing_key(&scope.file, node.at, "a node", "name", help));
+                names.push(NodeName::from(""));
+                continue;
+            };
+            match first_places.get(text) {
+                None => {
+                    first_places.insert(text.clone(), *at);
+                    scope.names.insert(text.clone(), NodeId(index as u32));
+                }
+                Some(first) => {
+                    let message = format!("there is another node `{text}`");
+                    let problem = scope.problem("flow::duplicate_node", *at, message).at(*first, "the first one");
+                    self.report(problem.help("rename one of them"));
+                }
+            }
+            names.push(NodeName(text.clone()));
+        }
+        names
+    }
+
+    fn node(&mut self, scope: &mut Scope, id: NodeId, written: &NodeFile<'_>) -> Option<Node> {
+        let unnamed = Written { text: "".into(), at: written.at };
+        let name = written.name.as_ref().unwrap_or(&unnamed);
+        let mut inputs = IndexMap::with_capacity(written.inputs.len());
+        for entry in written.inputs {
+            let what = format!("input `{}`", entry.key);
+            let reader = Reader { node: id, name: &name.text, what: &what };
+            // A wrong one stays known by name, so that nobody says that it is missing.
+            let operand = self.operand(scope, &reader, &entry.value);
+            inputs.insert(entry.key.clone(), operand.unwrap_or(Operand::Literal(sluicegate_value::Value::Null)));
+        }
+        let activate = written.activate.and_then(|activate| self.activate(scope, id, &name.text, activate));
+        if let Some(connection) = &written.connection {
+            let what = match crate::reference::variable(&connection.text) {
+                Some(variable) => NeedKind::Variable(variable.into()),
+                None => NeedKind::Connection((&*connection.text).into()),
+            };
+            let node = Some(NodeName(name.text.clone()));
+            scope.needs.push(Need { what, node, at: scope.place(connection.at) });
+        }
+        let kind = self.kind(scope, id, name, written, &mut inputs);
+        let retry = written.retry.as_ref().map(|retry| {
+            let initial = retry.initial.unwrap_or(FIRST_PAUSE);
+            let max = retry.max.unwrap_or(LONGEST_PAUSE.max(initial));
+            RetryPolicy { max_attempts: retry.max_attempts.unwrap_or(3), initial, max }
+        });
+        Some(Node {
+            name: NodeName(name.text.clone()),
+            kind: kind?,
+            inputs,
+            activate,
+            aggregation: written.aggregation,
+            retry,
+            timeout: written.timeout,
+            cache: written.cache,
+            role_headers: written.role_headers,
+            at: scope.place(name.at),
+        })
+    }
+
+    /// The kind that a node names; a problem if it names none.
+    pub(super) fn kind_word<'w>(
+        &mut self,
+        scope: &Scope,
+        name: &Written,
+        written: &'w NodeFile<'_>,
+    ) -> Option<&'w str> {
+        if let Some(kind) = &written.kind {
+            return Some(&kind.text);
+        }
+        if !written.has_kind {
+            let owner = format!("node `{}`", name.text);
+            let help = match written.legacy_tool {
+                Some(_) => "the older form with `tool:` alone does not run here: write `type:` and `source:`",
+                None => "say what it does: `llm`, `prompt`, `python`, `prompty`, `expression`, `flow`, `map` or `loop`",
+            };
+            let problem = missing_key(&scope.file, name.at, &owner, "type", help);
+            self.report(Problem { code: "flow::missing_kind", ..problem });
+        }
+        None
+    }
+}

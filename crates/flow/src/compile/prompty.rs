@@ -1,0 +1,124 @@
+//! A `.prompty` file as a flow of one node.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use petgraph::graph::DiGraph;
+use sluicegate_model::ConnectionName;
+use sluicegate_value::Value;
+
+use super::includes::Folder;
+use super::session::{Asked, Session};
+use crate::files::{file_name, parent};
+use crate::plan::{
+    ChatMarkers, InputSpec, InputType, MessageFormat, Need, NeedKind, Node, NodeId, NodeKind, NodeName, Operand,
+    OutputSpec, Place, Plan, Step,
+};
+use crate::prompty::{PromptyFile, Version};
+use sluicegate_source::Span;
+
+/// The output of a prompty that declares none.
+const OUTPUT: &str = "output";
+
+impl Session<'_> {
+    pub(super) fn prompty_flow(&mut self, path: &str, asked: Option<Asked<'_>>) -> Option<Plan> {
+        let file = self.flow_source(path, asked)?;
+        let prompty = self.prompty(&file)?;
+        let mut folder = Folder::new(parent(path));
+        self.note_prompty(&mut folder, &file);
+
+        let mut inputs = IndexMap::new();
+        let mut operands: IndexMap<Arc<str>, Operand> = IndexMap::new();
+        for input in &prompty.inputs {
+            let default = input.default.clone().or_else(|| (!input.required).then_some(Value::Null));
+            let at = Place { file: file.clone(), span: input.span };
+            let spec = InputSpec { kind: InputType::Untouched, default, description: input.description.clone(), at };
+            inputs.insert(input.name.clone(), spec);
+            operands.insert(input.name.clone(), Operand::Input(input.name.clone()));
+        }
+        let stem = file_name(path).strip_suffix(".prompty").unwrap_or(path);
+        let at = Place { file: file.clone(), span: Span::default() };
+        let node = Node {
+            name: stem.into(),
+            kind: NodeKind::Prompty(prompty.clone()),
+            inputs: operands,
+            activate: None,
+            aggregation: false,
+            retry: None,
+            timeout: None,
+            cache: None,
+            role_headers: true,
+            at: at.clone(),
+        };
+        let mut graph = DiGraph::new();
+        graph.add_node(NodeId(0));
+        let outputs = outputs(&prompty, &at);
+        Some(Plan {
+            name: prompty.name.clone(),
+            folder: parent(path).into(),
+            chat: chat(&prompty, &outputs),
+            inputs,
+            outputs,
+            nodes: vec![node],
+            graph,
+            environment_variables: IndexMap::new(),
+            message_format: MessageFormat::Basic,
+            needs: needs(&prompty, Some(&stem.into())),
+            sample: prompty.sample.clone(),
+            hash: folder.hash().into(),
+        })
+    }
+}
+
+/// What a prompty needs of the outside.
+pub(super) fn needs(prompty: &PromptyFile, node: Option<&Arc<str>>) -> Vec<Need> {
+    let node = node.cloned().map(NodeName);
+    let need = |what, span| Need { what, node: node.clone(), at: Place { file: prompty.file.clone(), span } };
+    let variables = prompty
+        .variables
+        .iter()
+        .filter(|variable| variable.default.is_none())
+        .map(|variable| need(NeedKind::Variable(variable.name.clone()), variable.span));
+    let connection = prompty
+        .model
+        .connection
+        .iter()
+        .map(|connection| need(NeedKind::Connection(ConnectionName(connection.clone())), Span::default()));
+    variables.chain(connection).collect()
+}
+
+/// The outputs of a prompty: the declared ones when its answer is a map (or there is only one), else `output`.
+fn outputs(prompty: &PromptyFile, at: &Place) -> IndexMap<Arc<str>, OutputSpec> {
+    let output = |property: &str, steps: Vec<Step>| {
+        let from = Operand::Output { node: NodeId(0), property: steps.into(), written: property.into() };
+        OutputSpec { from, evaluation_only: false, at: at.clone() }
+    };
+    match &prompty.outputs[..] {
+        declared if !declared.is_empty() && answers_with_map(prompty) => declared
+            .iter()
+            .map(|declared| {
+                let step = Step::Key(declared.name.clone());
+                let place = Place { file: at.file.clone(), span: declared.span };
+                (declared.name.clone(), OutputSpec { at: place, ..output(&declared.name, vec![step]) })
+            })
+            .collect(),
+        [one] => IndexMap::from([(one.name.clone(), output("", Vec::new()))]),
+        _ => IndexMap::from([(OUTPUT.into(), output("", Vec::new()))]),
+    }
+}
+
+/// Whether the answer is JSON with the declared keys.
+fn answers_with_map(prompty: &PromptyFile) -> bool {
+    let format = prompty.model.parameters.get("response_format").and_then(|format| format.get("type"));
+    matches!(format.and_then(Value::as_str), Some("json_object" | "json_schema")) || prompty.version == Version::V2
+}
+
+fn chat(prompty: &PromptyFile, outputs: &IndexMap<Arc<str>, OutputSpec>) -> Option<ChatMarkers> {
+    let by_name: HashMap<&str, _> = prompty.inputs.iter().map(|input| (&*input.name, input)).collect();
+    let history = prompty.inputs.iter().find(|input| input.is_chat_history).or(by_name.get("chat_history").copied())?;
+    let mut said = prompty.inputs.iter().filter(|input| input.is_chat_input);
+    let (input, None) = (said.next()?, said.next()) else { return None };
+    let (output, _) = outputs.first()?;
+    Some(ChatMarkers { input: input.name.clone(), history: history.name.clone(), output: output.clone() })
+}

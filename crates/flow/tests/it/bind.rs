@@ -1,0 +1,142 @@
+//! A plan meets an environment.
+
+use std::sync::Arc;
+
+use sluicegate_flow::bind::{Bindings, NodeBinding, Setting, bind};
+use sluicegate_flow::plan::{NodeKind, Operand, Plan};
+use sluicegate_model::ConnectionName;
+use sluicegate_value::{Map, Value};
+
+use crate::project::{plan_of, plan_of_yaml};
+
+const FLOW: &str = "\
+inputs: {q: {type: int, default: 1}}
+outputs: {r: {reference: '${ask.output.text}'}}
+nodes:
+- {name: ask, type: llm, source: {path: llm.jinja2}, connection: own, inputs: {x: '${inputs.q}', model: small}}
+- {name: other, type: llm, source: {path: llm.jinja2}, inputs: {x: '${ask.output.text}', temperature: 0}}
+- {name: token, type: expression, expression: t, inputs: {t: '${env:TOKEN}'}}
+";
+
+fn nothing(_: &str) -> Option<Arc<str>> {
+    None
+}
+
+fn token(name: &str) -> Option<Arc<str>> {
+    (name == "TOKEN").then(|| "tok".into())
+}
+
+fn connection_of(plan: &Plan, node: &str) -> Option<String> {
+    match &plan.node(plan.find(node).unwrap()).kind {
+        NodeKind::Llm(llm) => llm.connection.as_ref().map(ToString::to_string),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn literal(plan: &Plan, node: &str, input: &str) -> Option<Value> {
+    match plan.node(plan.find(node).unwrap()).inputs.get(input)? {
+        Operand::Literal(value) => Some(value.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn problems(plan: &Plan, bindings: &Bindings<'_>) -> Vec<String> {
+    bind(plan, bindings).unwrap_err().iter().map(|problem| format!("{} {problem}", problem.code)).collect()
+}
+
+#[test]
+fn a_section_replaces_what_nodes_ask_unless_a_node_has_its_own_entry() {
+    let plan = plan_of_yaml(FLOW);
+    let mut bindings = Bindings::new(&token);
+    bindings.connection_name = Some("aoai".into());
+    bindings.deployment_name = Some("gpt".into());
+    let own = NodeBinding { connection: Some("special".into()), deployment_name: Some("big".into()) };
+    bindings.nodes.insert("other".into(), own);
+    let bound = bind(&plan, &bindings).unwrap();
+    assert_eq!(connection_of(bound.plan(), "ask").as_deref(), Some("aoai"));
+    assert_eq!(connection_of(bound.plan(), "other").as_deref(), Some("special"));
+    assert_eq!(literal(bound.plan(), "ask", "deployment_name"), Some("gpt".into()));
+    assert_eq!(literal(bound.plan(), "ask", "model"), None);
+    assert_eq!(literal(bound.plan(), "other", "deployment_name"), Some("big".into()));
+    assert_eq!(literal(bound.plan(), "token", "t"), Some("tok".into()));
+}
+
+#[test]
+fn everything_that_is_missing_is_told_with_its_place() {
+    let plan = plan_of_yaml(FLOW);
+    let mut bindings = Bindings::new(&nothing);
+    bindings.connections = Some([ConnectionName::from("owm")].into());
+    assert_eq!(
+        problems(&plan, &bindings),
+        [
+            "flow::unknown_connection f/flow.dag.yaml:4:10: there is no connection `own`",
+            "flow::no_connection f/flow.dag.yaml:5:10: node `other` names no connection",
+            "flow::unset_variable f/flow.dag.yaml:6:10: variable `TOKEN` is not set",
+        ]
+    );
+}
+
+#[test]
+fn settings_replace_values_and_defaults() {
+    let plan = plan_of_yaml(FLOW);
+    let mut bindings = Bindings::new(&token);
+    bindings.connection_name = Some("local".into());
+    let settings = ["nodes.other.inputs.temperature=1", "nodes.other.inputs.x=plain", "inputs.q.default=7"];
+    bindings.set = settings.iter().map(|text| Setting::parse(text).unwrap()).collect();
+    let bound = bind(&plan, &bindings).unwrap();
+    assert_eq!(literal(bound.plan(), "other", "temperature"), Some(Value::Float(1.0)));
+    assert_eq!(literal(bound.plan(), "other", "x"), Some("plain".into()));
+    assert_eq!(bound.plan().resolve_inputs(&Map::new()).unwrap().get("q"), Some(&Value::Int(7)));
+    let ask = bound.plan().find("ask").unwrap();
+    assert_eq!(bound.plan().successors(ask).count(), 0, "nobody reads `ask` any more");
+
+    bindings.set = [
+        "nodes.othr.inputs.x=1",
+        "nodes.ask.inputs.x=${inputs.q}",
+        "inputs.q.default=many",
+        "nodes.ask.inputs.temperature=hot",
+    ]
+    .iter()
+    .map(|text| Setting::parse(text).unwrap())
+    .collect();
+    assert_eq!(
+        problems(&plan, &bindings),
+        [
+            "flow::bad_setting there is no node `othr` to set `x` of",
+            "flow::bad_setting `x` of node `ask` can be set to a value, not to a reference",
+            "flow::bad_setting input `q` does not match its type `int`: it is 'many'",
+            "flow::bad_setting `temperature` of node `ask` is no `double`: 'hot'",
+        ]
+    );
+    assert!(Setting::parse("nodes.a=1").is_err());
+}
+
+#[test]
+fn inner_flows_are_bound_too() {
+    let plan = plan_of(&[
+        ("f/flow.dag.yaml", "outputs: {}\nnodes:\n- {name: in, type: flow, source: {path: ../g}}\n"),
+        ("g/flow.dag.yaml", "outputs: {}\nnodes:\n- {name: ask, type: llm, source: {path: t.jinja2}}\n"),
+        ("g/t.jinja2", "user:\nhi\n"),
+    ]);
+    let mut bindings = Bindings::new(&nothing);
+    bindings.connection_name = Some("local".into());
+    bindings
+        .nodes
+        .insert("in/ask".into(), NodeBinding { deployment_name: Some("big".into()), ..NodeBinding::default() });
+    let bound = bind(&plan, &bindings).unwrap();
+    let inner = bound.plan().nodes[0].kind.inner().unwrap();
+    assert_eq!(connection_of(inner, "ask").as_deref(), Some("local"));
+    assert_eq!(literal(inner, "ask", "deployment_name"), Some("big".into()));
+}
+
+#[test]
+fn one_node_alone_takes_what_it_read() {
+    let plan = plan_of_yaml(FLOW);
+    let alone = plan.only("other").unwrap();
+    let names: Vec<&str> = alone.inputs.keys().map(|name| &**name).collect();
+    assert_eq!(names, ["ask.output.text"]);
+    assert_eq!(alone.outputs.keys().map(|name| &**name).collect::<Vec<_>>(), ["output"]);
+    let alone = plan.only("ask").unwrap();
+    assert_eq!(alone.resolve_inputs(&Map::new()).unwrap().get("q"), Some(&Value::Int(1)), "its default stays");
+    assert!(plan.only("nope").is_none());
+}

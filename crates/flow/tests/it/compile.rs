@@ -1,0 +1,457 @@
+//! What is wrong with a flow is said, all of it, with its place.
+
+use sluicegate_flow::compile::{CompileOptions, VariantChoice};
+use sluicegate_flow::plan::{Activate, MessageFormat, NeedKind, NodeKind, Operand};
+use sluicegate_value::Value;
+
+use crate::project::{check_problems, plan_of, plan_of_yaml, problems_of};
+
+#[test]
+fn ten_mistakes_are_ten_problems_in_the_order_of_the_file() {
+    check_problems(
+        "\
+inputs:
+  text: {default: hi}
+  number: {type: int, default: many}
+outputs:
+  answer: {type: string, reference: '${answr.output}'}
+  empty: {type: string, reference: ''}
+nodes:
+- name: answer
+  type: llm
+  sorce: {type: code, path: llm.jinja2}
+  source: {type: code, path: lm.jinja2}
+  inputs: {x: '${inputs.txt}', temperature: hot}
+- name: a
+  type: expression
+  expression: x + 1
+  inputs: {x: '${b.output}'}
+- name: b
+  type: expression
+  expression: x
+  inputs: {x: '${a.outputs}', y: '${a.output}'}
+- name: b
+  type: promt
+  activate: {when: '${inputs.text}'}
+",
+        &[("f/llm.jinja2", "user:\n{{x}}\n")],
+        &[
+            "error flow::missing_key f/flow.dag.yaml:2:3: input `text` has no `type` [say what it is: `string`, `int`, `double`, `bool`, `list`, `object` or `image`]",
+            "error flow::bad_default f/flow.dag.yaml:3:32: the default of input `number` is no `int`: 'many'",
+            "error flow::unknown_output_reference f/flow.dag.yaml:5:37: output `answer` reads node `answr`, which does not exist [did you mean `answer`?]",
+            "error flow::empty_output_reference f/flow.dag.yaml:6:36: output `empty` has an empty reference [name what it gives: `${node.output}`]",
+            "error flow::unknown_key f/flow.dag.yaml:10:3: a node has no key `sorce` [did you mean `source`?]",
+            "error flow::missing_file f/flow.dag.yaml:11:30: file `f/lm.jinja2` does not exist [did you mean `llm.jinja2`?]",
+            "error flow::unknown_input f/flow.dag.yaml:12:15: node `answer` reads flow input `txt`, which does not exist [did you mean `text`?]",
+            "error flow::bad_literal f/flow.dag.yaml:12:45: parameter `temperature` of node `answer` is no `double`: 'hot'",
+            "error flow::cycle f/flow.dag.yaml:16:15: nodes wait for each other: `a` -> `b` -> `a` [a node can read only what runs before it; to repeat something, use a `loop` node]",
+            "error flow::unsupported_reference f/flow.dag.yaml:20:15: node `b` reads section `outputs` of node `a`; a node has only `output` [write `${a.output}`]",
+            "error flow::duplicate_node f/flow.dag.yaml:21:9: there is another node `b` [rename one of them]",
+            "error flow::unknown_kind f/flow.dag.yaml:22:9: there is no kind of node `promt` [did you mean `prompt`?]",
+            "error flow::bad_activate f/flow.dag.yaml:23:13: the condition of node `b` is not complete [write both `when:` and `is:`, or `if:` alone]",
+        ],
+    );
+}
+
+#[test]
+fn a_cycle_names_its_way_from_the_first_node() {
+    let node = |name: &str, reads: &str| {
+        format!("- {{name: {name}, type: expression, expression: x, inputs: {{x: '${{{reads}.output}}'}}}}\n")
+    };
+    let yaml =
+        format!("outputs: {{}}\nnodes:\n{}{}{}{}", node("c", "b"), node("a", "c"), node("b", "a"), node("d", "d"));
+    check_problems(
+        &yaml,
+        &[],
+        &[
+            "error flow::cycle f/flow.dag.yaml:3:58: nodes wait for each other: `c` -> `a` -> `b` -> `c` [a node can read only what runs before it; to repeat something, use a `loop` node]",
+            "error flow::own_output f/flow.dag.yaml:6:58: node `d` reads its own output",
+        ],
+    );
+}
+
+#[test]
+fn unknown_keys_near_a_known_one_are_errors_and_others_warnings() {
+    check_problems(
+        "x_vendor: 1\noutpts: {}\nnodes: []\n",
+        &[],
+        &[
+            "warning flow::unknown_key f/flow.dag.yaml:1:1: the flow has no key `x_vendor`; it is ignored [known keys: `$schema`, `id`, `name`, `description`, `display_name`, `type`, `tags`, `language`, `inputs`, `outputs`, `nodes`, `node_variants`, `tools`, `environment`, `environment_variables`, `additional_includes`, `message_format`]",
+            "error flow::unknown_key f/flow.dag.yaml:2:1: the flow has no key `outpts` [did you mean `outputs`?]",
+        ],
+    );
+}
+
+#[test]
+fn values_of_a_wrong_shape_are_named_by_key() {
+    check_problems(
+        "inputs: [a]\noutputs: 3\nnodes:\n- name: [x]\n- name: y\n  type: expression\n  expression: 1\n  timeout: soon\n  retry: {max_attempts: 0}\n  aggregation: maybe\n  inputs: text\n",
+        &[],
+        &[
+            "error flow::wrong_type f/flow.dag.yaml:1:9: `inputs` must be a map, not a list",
+            "error flow::wrong_type f/flow.dag.yaml:2:10: `outputs` must be a map, not a number",
+            "error flow::missing_key f/flow.dag.yaml:4:3: a node has no `name` [references and results call it by that]",
+            "error flow::missing_kind f/flow.dag.yaml:4:3: node `` has no `type` [say what it does: `llm`, `prompt`, `python`, `prompty`, `expression`, `flow`, `map` or `loop`]",
+            "error flow::wrong_type f/flow.dag.yaml:4:9: `name` must be text, not a list",
+            "error flow::missing_key f/flow.dag.yaml:5:9: `expression` node `y` has no `expression` [write what it computes: `expression: \"items | length\"`]",
+            "error flow::wrong_type f/flow.dag.yaml:7:15: `expression` must be text, not a number",
+            "error flow::wrong_type f/flow.dag.yaml:8:12: `timeout` must be a time, not text [write it as `30s`, `500ms` or `2m`, or as a number of seconds]",
+            "error flow::wrong_value f/flow.dag.yaml:9:25: `max_attempts` must be at least 1",
+            "error flow::wrong_type f/flow.dag.yaml:10:16: `aggregation` must be `true` or `false`, not text",
+            "error flow::wrong_type f/flow.dag.yaml:11:11: `inputs` must be a map, not text",
+        ],
+    );
+}
+
+#[test]
+fn kinds_and_sources_must_go_together() {
+    check_problems(
+        "\
+outputs: {}
+nodes:
+- {name: a, type: llm, source: {type: package, tool: x.y}}
+- {name: b, type: python}
+- {name: c, type: custom_llm, source: {type: code, path: a.py}}
+- {name: d, type: python, source: {path: ../../secret.py}}
+- {name: e, type: prompt, source: {type: code, path: /etc/passwd}}
+- {name: g, type: http}
+- {name: h, tool: old}
+- {name: i, type: prompty, source: {path: a.py}}
+",
+        &[("f/a.py", "")],
+        &[
+            "error flow::wrong_source f/flow.dag.yaml:3:39: a `llm` node cannot have a source of type `package` (node `a`) [it takes: `code`]",
+            "error flow::missing_source f/flow.dag.yaml:4:10: `python` node `b` has no `source` [name its file: `source: {type: code, path: …}`]",
+            "error flow::wrong_source f/flow.dag.yaml:5:46: a `custom_llm` node cannot have a source of type `code` (node `c`) [it takes: `package_with_prompt`]",
+            "error flow::outside_project f/flow.dag.yaml:6:42: `../secret.py` lies outside of the project [keep what a flow needs inside of the project, or run from a folder above both]",
+            "error flow::outside_project f/flow.dag.yaml:7:54: `/etc/passwd` lies outside of the project [keep what a flow needs inside of the project, or run from a folder above both]",
+            "error flow::kind_not_supported f/flow.dag.yaml:8:19: nodes of kind `http` do not run yet (node `g`)",
+            "error flow::missing_kind f/flow.dag.yaml:9:10: node `h` has no `type` [the older form with `tool:` alone does not run here: write `type:` and `source:`]",
+            "error flow::wrong_source f/flow.dag.yaml:10:28: node `i` wants a `.prompty` file, not `f/a.py`",
+        ],
+    );
+}
+
+#[test]
+fn aggregation_nodes_stand_apart() {
+    check_problems(
+        "\
+inputs: {v: {type: int}}
+outputs: {total: {type: int, reference: '${agg.output}'}}
+nodes:
+- {name: line, type: expression, expression: x, inputs: {x: '${agg.output}'}}
+- {name: agg, type: expression, expression: x, inputs: {x: '${inputs.v}'}, aggregation: true, activate: {when: '${other.output}', is: 1}}
+- {name: other, type: expression, expression: '1'}
+- {name: agg2, type: expression, expression: x, inputs: {x: '${agg.output}'}, reduce: true, activate: {when: '${agg.output}', is: 1}}
+",
+        &[],
+        &[
+            "warning flow::aggregation_output f/flow.dag.yaml:2:41: output `total` is left out: an aggregation node runs after the lines that outputs belong to",
+            "error flow::invalid_node_reference f/flow.dag.yaml:4:61: node `line` reads aggregation node `agg`, which runs once after all lines [make `line` an aggregation node too, or read another node]",
+            "error flow::invalid_node_reference f/flow.dag.yaml:5:112: the condition of aggregation node `agg` reads a node that runs for each line [it can read flow inputs and other aggregation nodes]",
+        ],
+    );
+}
+
+#[test]
+fn text_that_looks_like_a_reference_is_warned_of() {
+    check_problems(
+        "\
+inputs: {q: {type: string}}
+outputs: {r: {reference: 'see ${a.output}'}, s: {reference: '${a.outputs}'}}
+nodes:
+- {name: a, type: expression, expression: x, inputs: {x: ['${inputs.q}', 'costs ${5}']}}
+",
+        &[],
+        &[
+            "warning flow::literal_reference f/flow.dag.yaml:2:26: output `r` is plain text: `${a.output}` in it is not replaced [a reference stands alone, as `\"${a.output}\"`; a `prompt` or `expression` node can build a text]",
+            "warning flow::ignored_section f/flow.dag.yaml:2:61: `outputs` of output `s` is not looked at: it is the output of node `a` [write `${a.output}`]",
+            "warning flow::literal_reference f/flow.dag.yaml:4:59: input `x` of node `a` is plain text: `${inputs.q}` in it is not replaced [a reference stands alone, as `\"${inputs.q}\"`; a `prompt` or `expression` node can build a text]",
+        ],
+    );
+}
+
+#[test]
+fn a_condition_may_be_an_expression() {
+    let plan = plan_of_yaml(
+        "\
+inputs: {q: {type: string}, n: {type: int, default: 1}}
+outputs: {}
+nodes:
+- {name: late, type: expression, expression: '1', activate: {if: \"inputs.n > 1 and first.output.ok\"}}
+- {name: first, type: expression, expression: '2'}
+",
+    );
+    let late = plan.find("late").unwrap();
+    let Some(Activate::If { operands, .. }) = &plan.node(late).activate else { panic!() };
+    let names: Vec<&str> = operands.keys().map(|name| &**name).collect();
+    assert_eq!(names, ["inputs.q", "inputs.n", "first.output"]);
+    assert_eq!(plan.successors(plan.find("first").unwrap()).collect::<Vec<_>>(), [late]);
+
+    check_problems(
+        "inputs: {q: {type: string}}\noutputs: {}\nnodes:\n- {name: a, type: expression, expression: '1', activate: {if: 'inputs.qq or b.ouput or c'}}\n- {name: b, type: expression, expression: '2'}\n",
+        &[],
+        &[
+            "error flow::unknown_input f/flow.dag.yaml:4:63: node `a` reads flow input `qq`, which does not exist [did you mean `q`?]",
+            "error flow::unsupported_reference f/flow.dag.yaml:4:76: node `a` reads section `ouput` of node `b`; a node has only `output` [write `b.output`]",
+            "error flow::unknown_node f/flow.dag.yaml:4:87: the condition of node `a` reads `c`, which is neither `inputs` nor a node [did you mean `a`?]",
+        ],
+    );
+}
+
+#[test]
+fn templates_are_checked_in_their_own_files() {
+    check_problems(
+        "\
+inputs: {q: {type: string}}
+outputs: {}
+nodes:
+- {name: ask, type: llm, source: {path: ask.jinja2}, inputs: {question: '${inputs.q}', deployment_name: d}}
+- {name: say, type: prompt, source: {path: say.jinja2}, inputs: {question: '${inputs.q}'}}
+- {name: broken, type: prompt, source: {path: broken.jinja2}}
+- {name: broken2, type: prompt, source: {path: broken.jinja2}}
+",
+        &[
+            ("f/ask.jinja2", "system:\n{{ temperature }}\nuser:\n{{ qestion }}\n"),
+            ("f/say.jinja2", "{{ template }}{{ question }}"),
+            ("f/broken.jinja2", "ok\n{% if %}"),
+        ],
+        &[
+            "error flow::reserved_variable f/ask.jinja2:2:4: a template variable of `llm` node `ask` is named like API parameter `temperature` [rename it]",
+            "warning flow::unsupplied_variable f/ask.jinja2:4:4: node `ask` gives no `qestion`: it prints as nothing [did you mean `question`?]",
+            "error flow::reserved_variable f/say.jinja2:1:4: a variable of `prompt` node `say` cannot be named `template` [rename it]",
+            "error flow::template_syntax f/broken.jinja2:2:4: broken",
+        ],
+    );
+}
+
+#[test]
+fn an_expression_reads_only_what_its_node_takes() {
+    check_problems(
+        "outputs: {}\nnodes:\n- {name: a, type: expression, expression: 'items|length + offset', inputs: {itms: 1}}\n",
+        &[],
+        &[
+            "error flow::unsupplied_variable f/flow.dag.yaml:3:42: the expression of node `a` reads `items`, which the node does not take [did you mean `itms`?]",
+            "error flow::unsupplied_variable f/flow.dag.yaml:3:57: the expression of node `a` reads `offset`, which the node does not take [add it to the node's inputs: `offset: ${…}`]",
+        ],
+    );
+}
+
+#[test]
+fn literals_of_api_parameters_have_the_types_of_the_tool() {
+    let plan = plan_of_yaml(
+        "\
+outputs: {}
+nodes:
+- name: ask
+  type: llm
+  source: {path: llm.jinja2}
+  connection: aoai
+  api: chat
+  inputs: {x: 1, temperature: 0, max_tokens: '256', stop: '[\"a\"]', response_format: '{\"type\": \"json_object\"}', user: '', top_p: null, deployment_name: 35}
+",
+    );
+    let node = plan.node(plan.find("ask").unwrap());
+    let value = |name: &str| match node.inputs.get(name) {
+        Some(Operand::Literal(value)) => value.to_json(),
+        other => format!("{other:?}"),
+    };
+    assert_eq!(value("x"), "1");
+    assert_eq!(value("temperature"), "0.0");
+    assert_eq!(value("max_tokens"), "256");
+    assert_eq!(value("stop"), r#"["a"]"#);
+    assert_eq!(value("response_format"), r#"{"type":"json_object"}"#);
+    assert_eq!(value("deployment_name"), r#""35""#);
+    assert_eq!((value("user"), value("top_p")), ("None".to_owned(), "None".to_owned()));
+    assert!(plan.needs.iter().any(|need| need.what == NeedKind::Connection("aoai".into())));
+}
+
+const VARIANTS: &str = "\
+outputs: {r: {reference: '${n.output}'}}
+nodes:
+- {name: n, use_variants: true}
+node_variants:
+  n:
+    default_variant_id: v1
+    variants:
+      v0: {node: {type: expression, expression: \"'zero'\"}}
+      v1: {node: {type: expression, expression: \"'one'\"}}
+";
+
+#[test]
+fn variants_replace_the_node() {
+    let compiled = |choice: Option<&str>| {
+        let options = CompileOptions { variant: choice.map(|choice| VariantChoice::parse(choice).unwrap()) };
+        let files = sluicegate_flow::files::MemoryFiles::new(&[("f/flow.dag.yaml", VARIANTS)]);
+        let plan = sluicegate_flow::compile::compile(&files, "f", &options).plan.unwrap();
+        match &plan.nodes[0].kind {
+            NodeKind::Expression(expression) => expression.source().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(compiled(None), "'one'");
+    assert_eq!(compiled(Some("${n.v0}")), "'zero'");
+}
+
+#[test]
+fn variants_that_do_not_exist_are_named() {
+    let choice = CompileOptions { variant: VariantChoice::parse("n.v9") };
+    assert_eq!(
+        problems_of(&[("f/flow.dag.yaml", VARIANTS)], &choice),
+        ["error flow::unknown_variant f/flow.dag.yaml:5:3: node `n` has no variant `v9` [did you mean `v0`?]"]
+    );
+    let choice = CompileOptions { variant: VariantChoice::parse("m.v0") };
+    assert_eq!(
+        problems_of(&[("f/flow.dag.yaml", VARIANTS)], &choice),
+        [
+            "error flow::unknown_variant f/flow.dag.yaml: there is no node `m` to choose a variant of [did you mean `n`?]"
+        ]
+    );
+    let none = VARIANTS.replace("node_variants:\n  n:", "node_variants:\n  m:");
+    check_problems(
+        &none,
+        &[],
+        &[
+            "error flow::unknown_variant f/flow.dag.yaml:3:10: node `n` uses variants, but `node_variants` has none for it",
+        ],
+    );
+}
+
+#[test]
+fn includes_are_seen_as_if_they_stood_in_the_flow() {
+    let yaml = "\
+outputs: {}
+additional_includes: [../shared/text.jinja2, ../shared/more, ../shared/own.jinja2, ../shared/gone]
+nodes:
+- {name: a, type: prompt, source: {path: text.jinja2}}
+- {name: b, type: prompt, source: {path: more/deep.jinja2}}
+- {name: c, type: prompt, source: {path: own.jinja2}}
+";
+    let shared = [
+        ("shared/text.jinja2", "text {% if %}"),
+        ("shared/more/deep.jinja2", "deep"),
+        ("shared/own.jinja2", "theirs"),
+        ("f/own.jinja2", "mine"),
+    ];
+    check_problems(
+        yaml,
+        &shared,
+        &[
+            "warning flow::include_hidden f/flow.dag.yaml:2:62: `shared/own.jinja2` is not included: the flow has a `own.jinja2` of its own",
+            "error flow::missing_file f/flow.dag.yaml:2:84: file `shared/gone` does not exist",
+            "error flow::template_syntax shared/text.jinja2:1:9: broken",
+        ],
+    );
+    let sound = yaml.replace(", ../shared/gone", "");
+    let plan = plan_of(&[
+        ("f/flow.dag.yaml", &sound),
+        ("shared/text.jinja2", "text"),
+        ("shared/more/deep.jinja2", "deep"),
+        ("shared/own.jinja2", "theirs"),
+        ("f/own.jinja2", "mine"),
+    ]);
+    let sources: Vec<&str> = plan
+        .nodes
+        .iter()
+        .map(|node| match &node.kind {
+            NodeKind::Prompt(template) => template.source(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(sources, ["text", "deep", "mine"]);
+}
+
+#[test]
+fn targets_are_told_apart() {
+    let check = |files: &[(&str, &str)], target: &str, expected: &str| {
+        let files = sluicegate_flow::files::MemoryFiles::new(files);
+        let compiled = sluicegate_flow::compile::compile(&files, target, &CompileOptions::default());
+        let found = compiled
+            .problems
+            .first()
+            .map_or_else(|| compiled.plan.unwrap().name.to_string(), |problem| format!("{} {problem}", problem.code));
+        assert_eq!(found, expected);
+    };
+    let empty = "outputs: {}\nnodes: []\n";
+    check(&[("flows/a/flow.dag.yml", empty)], "flows/a", "a");
+    check(&[("flow.dag.yaml", empty)], ".", "flow");
+    check(&[("flows/a/other.yaml", "name: named\nnodes: []\n")], "./flows/a/other.yaml", "named");
+    check(
+        &[("a/flow.dag.yaml", empty), ("a/flow.dag.yml", empty)],
+        "a",
+        "flow::several_flow_files folder `a` has several flow files: `a/flow.dag.yaml`, `a/flow.dag.yml`",
+    );
+    check(&[("a/x.txt", "")], "a", "flow::not_a_flow folder `a` has no `flow.dag.yaml`");
+    check(&[("a/x.txt", "")], "a/x.txt", "flow::not_a_flow `a/x.txt` is no flow");
+    check(&[("a/x.txt", "")], "b", "flow::missing_file file `b` does not exist");
+    check(&[], "../b", "flow::outside_project `../b` lies outside of the project");
+    let flex = "`a/flow.flex.yaml` is a flex flow, a Python function: it arrives with Python";
+    check(&[("a/flow.flex.yaml", "entry: x:y\n")], "a", &format!("flow::flex_flow {flex}"));
+}
+
+#[test]
+fn a_file_that_is_no_yaml_is_one_problem() {
+    let found = problems_of(&[("f/flow.dag.yaml", "nodes: [\n")], &CompileOptions::default());
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn the_hash_follows_every_file() {
+    let hash = |template: &str| {
+        plan_of(&[
+            ("f/flow.dag.yaml", "outputs: {}\nnodes:\n- {name: a, type: prompt, source: {path: t.jinja2}}\n"),
+            ("f/t.jinja2", template),
+        ])
+        .hash
+        .clone()
+    };
+    assert_eq!(hash("a"), hash("a"));
+    assert_ne!(hash("a"), hash("b"));
+    assert_eq!(hash("a").len(), 64);
+}
+
+#[test]
+fn the_rest_of_the_file_is_understood() {
+    let plan = plan_of_yaml(
+        "\
+$schema: https://x/y.json
+name: named
+display_name: Named
+type: chat
+tags: {a: 1}
+language: python
+environment: {python_requirements_txt: requirements.txt}
+message_format: openai-vision
+environment_variables: {A: 1, B: '${env:HOME}', C: '${conn.api_key}'}
+inputs:
+  chat_history: {type: list, is_chat_history: true}
+  question: {type: string, is_chat_input: true, default: hi, enum: [hi, ho], description: what}
+outputs:
+  answer: {type: string, reference: '${a.output}', is_chat_output: true, evaluation_only: true}
+nodes:
+- name: a
+  type: python
+  source: {type: code, path: a.py}
+  comment: x
+  enable_cache: true
+  inputs: {v: '${env:TOKEN}'}
+  retry: {max_attempts: 4, initial: 500ms}
+  timeout: 1.5
+  cache: false
+  role_headers: false
+",
+    );
+    assert_eq!(&*plan.name, "named");
+    assert_eq!(plan.message_format, MessageFormat::OpenAiVision);
+    let chat = plan.chat.clone().unwrap();
+    assert_eq!((&*chat.input, &*chat.history, &*chat.output), ("question", "chat_history", "answer"));
+    let needs: Vec<String> = plan.needs.iter().map(|need| format!("{:?}", need.what)).collect();
+    assert_eq!(needs, [r#"Variable("HOME")"#, r#"Connection(ConnectionName("conn"))"#, r#"Variable("TOKEN")"#]);
+    let node = &plan.nodes[0];
+    let retry = node.retry.clone().unwrap();
+    assert_eq!((retry.max_attempts, retry.initial.as_millis(), retry.max.as_secs()), (4, 500, 60));
+    assert_eq!(node.timeout.map(|time| time.as_millis()), Some(1500));
+    assert_eq!((node.cache, node.role_headers), (Some(false), false));
+    assert!(matches!(&node.inputs["v"], Operand::Literal(value) if *value == Value::from("${env:TOKEN}")));
+    assert!(plan.outputs["answer"].evaluation_only);
+}

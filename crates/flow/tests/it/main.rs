@@ -1,0 +1,11 @@
+//! Flows in strings, compiled, bound and drawn.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod bind;
+mod coerce;
+mod compile;
+mod draw;
+mod hostile;
+mod inner;
+mod project;
+mod reference;

@@ -1,0 +1,130 @@
+//! Attributes of a span in the making.
+
+use std::fmt::Write as _;
+
+use opentelemetry::{Array, KeyValue, StringValue, Value as Attribute};
+use sluicegate_events::Failure;
+use sluicegate_value::Value;
+
+use crate::names;
+
+/// Which content goes into attributes, and how much of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content {
+    /// Whether inputs, outputs and messages are told at all.
+    pub(crate) capture: bool,
+    /// The most bytes of one attribute.
+    pub(crate) limit: usize,
+}
+
+/// Attributes of a span in the making; what is not known is not there.
+#[derive(Debug, Default)]
+pub(crate) struct Attributes(pub(crate) Vec<KeyValue>);
+
+impl Attributes {
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Attribute>) {
+        let value = value.into();
+        match self.0.iter_mut().find(|pair| pair.key.as_str() == name) {
+            Some(pair) => pair.value = value,
+            None => self.0.push(KeyValue::new(name, value)),
+        }
+    }
+
+    pub(crate) fn set_some(&mut self, name: &'static str, value: Option<impl Into<Attribute>>) {
+        if let Some(value) = value {
+            self.set(name, value);
+        }
+    }
+
+    pub(crate) fn set_count(&mut self, name: &'static str, count: Option<u64>) {
+        self.set_some(name, count.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
+    }
+
+    pub(crate) fn set_texts(&mut self, name: &'static str, texts: Vec<String>) {
+        let texts: Vec<StringValue> = texts.into_iter().map(StringValue::from).collect();
+        self.set(name, Attribute::Array(Array::String(texts)));
+    }
+
+    /// A value as content, with its media type: text as it is, anything else as JSON.
+    pub(crate) fn set_content(
+        &mut self,
+        content: Content,
+        (name, mime_name): (&'static str, &'static str),
+        value: &Value,
+    ) {
+        if !content.capture {
+            return;
+        }
+        let (text, mime) = match value {
+            Value::Str(text) => (cut(text, content.limit), "text/plain"),
+            other => (cut(&other.to_json(), content.limit), "application/json"),
+        };
+        self.set(name, text);
+        self.set(mime_name, mime);
+    }
+
+    /// JSON as content, under a name of its own.
+    pub(crate) fn set_json(&mut self, content: Content, name: &'static str, value: &Value) {
+        if content.capture {
+            self.set(name, cut(&value.to_json(), content.limit));
+        }
+    }
+
+    /// Bytes of memory, roughly.
+    pub(crate) fn weight(pairs: &[KeyValue]) -> usize {
+        pairs
+            .iter()
+            .map(|pair| {
+                let value = match &pair.value {
+                    Attribute::String(text) => text.as_str().len(),
+                    Attribute::Array(Array::String(texts)) => texts.iter().map(|text| text.as_str().len() + 24).sum(),
+                    _ => 8,
+                };
+                64 + value
+            })
+            .sum()
+    }
+}
+
+/// The attributes of a failure's event.
+pub(crate) fn exception(failure: &Failure) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new(names::EXCEPTION_TYPE, failure.code.clone()),
+        KeyValue::new(names::EXCEPTION_MESSAGE, failure.message.clone()),
+    ]
+}
+
+/// At most about `limit` bytes of a text, and how many were left out.
+pub(crate) fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (kept, left_out) = text.split_at(end);
+    let mut short = kept.to_owned();
+    let _ = write!(short, "… ({} bytes more)", left_out.len());
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_letters() {
+        assert_eq!(cut("short", 5), "short");
+        assert_eq!(cut("ééé", 3), "é… (4 bytes more)");
+        assert_eq!(cut("é", 0), "… (2 bytes more)");
+    }
+
+    #[test]
+    fn an_attribute_stands_once() {
+        let mut attributes = Attributes::default();
+        attributes.set("a", 1i64);
+        attributes.set("a", 2i64);
+        assert_eq!(attributes.0, [KeyValue::new("a", 2i64)]);
+    }
+}

@@ -1,0 +1,345 @@
+//! Events become spans: each begins with one event, ends with another, and is handed on when it has ended.
+//!
+//! What the fold expects of the executor: one span per run, per node (all its attempts together) and per model call,
+//! each named by [`SpanRef`] in every event that belongs to it.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use opentelemetry::trace::{
+    Event as SpanEvent, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, Outcome, RunId, RunStatus, SpanRef};
+
+use crate::attributes::{Attributes, Content, exception};
+use crate::{model_call, names};
+
+const INPUT: (&str, &str) = (names::INPUT_VALUE, names::INPUT_MIME_TYPE);
+const OUTPUT: (&str, &str) = (names::OUTPUT_VALUE, names::OUTPUT_MIME_TYPE);
+
+/// The spans that have begun and not ended.
+#[derive(Debug)]
+pub(crate) struct SpanFold {
+    open: HashMap<(u128, u64), OpenSpan>,
+    /// The most spans that may be open: a run that never ends them must not fill the memory.
+    limit: usize,
+    content: Content,
+    scope: InstrumentationScope,
+    resumed_at: Option<Timestamp>,
+    /// Spans that were not begun since too many were open.
+    pub(crate) dropped: u64,
+}
+
+#[derive(Debug)]
+struct OpenSpan {
+    run: RunId,
+    span: SpanRef,
+    name: String,
+    kind: SpanKind,
+    start: Timestamp,
+    /// The last event that belongs to it; where it ends if nobody ends it.
+    last: Timestamp,
+    attributes: Attributes,
+    events: Vec<SpanEvent>,
+    status: Status,
+}
+
+impl SpanFold {
+    pub(crate) fn new(content: Content, limit: usize) -> Self {
+        let scope = InstrumentationScope::builder("sluicegate").with_version(env!("CARGO_PKG_VERSION")).build();
+        Self { open: HashMap::new(), limit, content, scope, resumed_at: None, dropped: 0 }
+    }
+
+    /// Learns what happened in an earlier process, which exported its own spans: only what had begun and not ended
+    /// stays known.
+    pub(crate) fn hear_past(&mut self, past: &[Event]) {
+        for event in past {
+            // The run goes on: its span is the one that began then and ends some time from now.
+            if !matches!(event.kind, EventKind::RunFinished { .. }) {
+                self.hear(event, &mut |_| {});
+            }
+        }
+    }
+
+    /// Folds one event; spans that ended are handed to `ended`.
+    pub(crate) fn hear(&mut self, event: &Event, ended: &mut dyn FnMut(SpanData)) {
+        let Some(span) = event.trace.filter(|span| span.sampled) else { return };
+        let content = self.content;
+        match &event.kind {
+            EventKind::RunStarted { flow, environment, inputs, .. } => {
+                let mut attributes = Attributes::default();
+                attributes.set(names::SPAN_KIND, "CHAIN");
+                attributes.set(names::OPERATION_NAME, "invoke_workflow");
+                attributes.set(names::WORKFLOW_NAME, flow.clone());
+                attributes.set_some(names::ENVIRONMENT, environment.clone());
+                attributes.set_content(content, INPUT, &inputs.clone().into());
+                self.begin(event, span, flow.clone(), SpanKind::Internal, attributes);
+            }
+            EventKind::RunResumed { repeated_calls } => {
+                self.resumed_at = Some(event.at);
+                if let Some(open) = self.open.get_mut(&key(span)) {
+                    open.attributes.set(names::REPEATED_CALLS, i64::from(*repeated_calls));
+                }
+            }
+            EventKind::NodeStarted { node_kind, inputs } => self.begin_node(event, span, node_kind, inputs),
+            EventKind::NodeAttemptFailed { failure, retry_in_ms } => {
+                self.retry(event, span, event.scope.attempt, failure, Some(*retry_in_ms));
+            }
+            EventKind::NodeFinished { outcome, .. } => {
+                let mut open = self.take(event, span);
+                if open.attributes.0.is_empty() {
+                    describe_place(&mut open.attributes, event);
+                    open.attributes.set(names::SPAN_KIND, "CHAIN");
+                }
+                describe_outcome(&mut open, content, event, outcome);
+                ended(self.end(open, event.at));
+            }
+            EventKind::ModelCallStarted { connection, provider, host, port, model, request, stream, .. } => {
+                let operation = model_call::operation(request);
+                let mut attributes = Attributes::default();
+                attributes.set(names::SPAN_KIND, "LLM");
+                attributes.set(names::OPERATION_NAME, operation);
+                attributes.set(names::PROVIDER_NAME, provider.clone());
+                attributes.set(names::REQUEST_MODEL, model.clone());
+                attributes.set(names::CONNECTION, connection.clone());
+                attributes.set(names::REQUEST_STREAM, *stream);
+                attributes.set_some(names::SERVER_ADDRESS, (!host.is_empty()).then(|| host.clone()));
+                attributes.set_some(names::SERVER_PORT, (*port != 0).then_some(i64::from(*port)));
+                model_call::describe_request(&mut attributes, content, request);
+                self.begin(event, span, format!("{operation} {model}"), SpanKind::Client, attributes);
+            }
+            EventKind::ModelAttemptFailed { attempt, failure, retry_in_ms, .. } => {
+                self.retry(event, span, *attempt, failure, *retry_in_ms);
+            }
+            EventKind::ModelCallFinished { end, attempts, first_chunk_us, cost, .. } => {
+                let mut open = self.take(event, span);
+                if open.attributes.0.is_empty() {
+                    open.name = "chat".to_owned();
+                    open.kind = SpanKind::Client;
+                    open.attributes.set(names::SPAN_KIND, "LLM");
+                }
+                open.attributes.set(names::CALL_ATTEMPTS, i64::from(*attempts));
+                let seconds = first_chunk_us.map(|micros| micros as f64 / 1e6);
+                open.attributes.set_some(names::RESPONSE_TIME_TO_FIRST_CHUNK, seconds);
+                open.attributes.set_some(names::COST_TOTAL, *cost);
+                model_call::describe_end(&mut open.attributes, content, end);
+                match end {
+                    CallEnd::Failed { failure } => open.fail(event.at, failure),
+                    CallEnd::Cancelled => open.stop("cancelled"),
+                    CallEnd::Replied { .. } => {}
+                }
+                ended(self.end(open, event.at));
+            }
+            EventKind::RunFinished { status, outputs, failure, usage, cost } => {
+                self.end_leftovers(Some(&event.run), span, ended);
+                let mut open = self.take(event, span);
+                if open.attributes.0.is_empty() {
+                    open.name = "run".to_owned();
+                    open.start = self.resumed_at.unwrap_or(event.at);
+                    open.attributes.set(names::SPAN_KIND, "CHAIN");
+                }
+                open.attributes.set(names::RUN_ID, event.run.to_string());
+                open.attributes.set_count(names::RUN_INPUT_TOKENS, usage.input_tokens);
+                open.attributes.set_count(names::RUN_OUTPUT_TOKENS, usage.output_tokens);
+                open.attributes.set_some(names::RUN_COST, *cost);
+                if let Some(outputs) = outputs {
+                    open.attributes.set_content(content, OUTPUT, &outputs.clone().into());
+                }
+                let (word, is_over) = match status {
+                    RunStatus::Completed => ("completed", true),
+                    RunStatus::Failed => ("failed", false),
+                    RunStatus::Interrupted => ("interrupted", false),
+                };
+                open.attributes.set(names::RUN_STATUS, word);
+                match failure {
+                    Some(failure) => open.fail(event.at, failure),
+                    None if !is_over => open.stop(word),
+                    None => {}
+                }
+                ended(self.end(open, event.at));
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends what nobody ended, where it was heard of last.
+    pub(crate) fn end_all(&mut self, ended: &mut dyn FnMut(SpanData)) {
+        let nobody = SpanRef { trace_id: 0, span_id: 0, parent_id: None, sampled: false };
+        self.end_leftovers(None, nobody, ended);
+    }
+
+    fn begin(&mut self, event: &Event, span: SpanRef, name: String, kind: SpanKind, mut attributes: Attributes) {
+        if self.open.len() >= self.limit {
+            self.dropped += 1;
+            return;
+        }
+        describe_place(&mut attributes, event);
+        let open = OpenSpan {
+            run: event.run.clone(),
+            span,
+            name,
+            kind,
+            start: event.at,
+            last: event.at,
+            attributes,
+            events: Vec::new(),
+            status: Status::Unset,
+        };
+        self.open.insert(key(span), open);
+    }
+
+    fn begin_node(&mut self, event: &Event, span: SpanRef, node_kind: &str, inputs: &sluicegate_value::Value) {
+        if let Some(open) = self.open.get_mut(&key(span)) {
+            // A further attempt: the span goes on.
+            open.last = event.at;
+            return;
+        }
+        let mut attributes = Attributes::default();
+        attributes.set(names::SPAN_KIND, span_kind(node_kind));
+        attributes.set(names::NODE_KIND, node_kind.to_owned());
+        attributes.set_content(self.content, INPUT, inputs);
+        self.begin(event, span, event.scope.path.to_string(), SpanKind::Internal, attributes);
+    }
+
+    fn retry(&mut self, event: &Event, span: SpanRef, attempt: u32, failure: &Failure, pause: Option<u64>) {
+        let Some(open) = self.open.get_mut(&key(span)) else { return };
+        open.last = event.at;
+        let mut attributes = Attributes::default();
+        attributes.set(names::RETRY_ATTEMPT, i64::from(attempt));
+        attributes.set(names::ERROR_TYPE, failure.code.clone());
+        attributes.0.extend(exception(failure));
+        // The last attempt's failure is the call's own: it has no pause, and is told when the call ends.
+        attributes.set_count(names::RETRY_IN_MS, pause);
+        if pause.is_some() {
+            open.events.push(SpanEvent::new(names::RETRY, SystemTime::from(event.at), attributes.0, 0));
+        }
+    }
+
+    /// The open span; where its beginning was not heard (another process heard it), as much as the event tells.
+    fn take(&mut self, event: &Event, span: SpanRef) -> OpenSpan {
+        self.open.remove(&key(span)).unwrap_or_else(|| OpenSpan {
+            run: event.run.clone(),
+            span,
+            name: event.scope.path.to_string(),
+            kind: SpanKind::Internal,
+            start: event.at,
+            last: event.at,
+            attributes: Attributes::default(),
+            events: Vec::new(),
+            status: Status::Unset,
+        })
+    }
+
+    fn end_leftovers(&mut self, run: Option<&RunId>, except: SpanRef, ended: &mut dyn FnMut(SpanData)) {
+        let left: Vec<(u128, u64)> = self
+            .open
+            .iter()
+            .filter(|(id, open)| **id != key(except) && run.is_none_or(|run| open.run == *run))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in left {
+            if let Some(mut open) = self.open.remove(&id) {
+                open.stop("interrupted");
+                let last = open.last;
+                ended(self.end(open, last));
+            }
+        }
+    }
+
+    fn end(&self, open: OpenSpan, at: Timestamp) -> SpanData {
+        let mut events = SpanEvents::default();
+        events.events = open.events;
+        SpanData {
+            span_context: SpanContext::new(
+                TraceId::from(open.span.trace_id),
+                SpanId::from(open.span.span_id),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::default(),
+            ),
+            parent_span_id: open.span.parent_id.map_or(SpanId::INVALID, SpanId::from),
+            parent_span_is_remote: false,
+            span_kind: open.kind,
+            name: open.name.into(),
+            start_time: SystemTime::from(open.start),
+            // A clock that was set back must not make a span end before it began.
+            end_time: SystemTime::from(at.max(open.start)),
+            attributes: open.attributes.0,
+            dropped_attributes_count: 0,
+            events,
+            links: SpanLinks::default(),
+            status: open.status,
+            instrumentation_scope: self.scope.clone(),
+        }
+    }
+}
+
+impl OpenSpan {
+    fn fail(&mut self, at: Timestamp, failure: &Failure) {
+        self.attributes.set(names::ERROR_TYPE, failure.code.clone());
+        self.status = Status::error(failure.message.clone());
+        self.events.push(SpanEvent::new(names::EXCEPTION, SystemTime::from(at), exception(failure), 0));
+    }
+
+    /// Ended by somebody's wish or a crash, not by a failure of its own.
+    fn stop(&mut self, why: &'static str) {
+        self.attributes.set(names::ERROR_TYPE, why);
+        self.status = Status::error(why);
+    }
+}
+
+/// Bytes of memory that a span takes, roughly.
+pub(crate) fn weight(span: &SpanData) -> usize {
+    let events: usize = span.events.iter().map(|event| 96 + Attributes::weight(&event.attributes)).sum();
+    400 + span.name.len() + Attributes::weight(&span.attributes) + events
+}
+
+fn key(span: SpanRef) -> (u128, u64) {
+    (span.trace_id, span.span_id)
+}
+
+fn describe_place(attributes: &mut Attributes, event: &Event) {
+    attributes.0.push(KeyValue::new(names::RUN_ID, event.run.to_string()));
+    attributes.set_count(names::LINE, event.scope.line);
+    if event.scope.repeat != 0 {
+        attributes.set(names::REPEAT, i64::from(event.scope.repeat));
+    }
+    if !event.scope.path.is_root() {
+        attributes.set(names::NODE_PATH, event.scope.path.to_string());
+    }
+}
+
+fn describe_outcome(open: &mut OpenSpan, content: Content, event: &Event, outcome: &Outcome) {
+    open.attributes.set(names::NODE_ATTEMPTS, i64::from(event.scope.attempt));
+    let word = match outcome {
+        Outcome::Completed { output, .. } => {
+            open.attributes.set_content(content, OUTPUT, output);
+            "completed"
+        }
+        Outcome::Bypassed => "bypassed",
+        Outcome::Failed { failure } => {
+            open.fail(event.at, failure);
+            "failed"
+        }
+        Outcome::Waiting { .. } => "waiting",
+        Outcome::Cancelled => {
+            open.stop("cancelled");
+            "cancelled"
+        }
+    };
+    open.attributes.set(names::NODE_OUTCOME, word);
+    open.attributes.set(names::NODE_BYPASSED, matches!(outcome, Outcome::Bypassed));
+}
+
+/// OpenInference's word for a node's kind. An `llm` node is a chain: the call inside it is the `LLM`.
+fn span_kind(node_kind: &str) -> &'static str {
+    match node_kind {
+        "prompt" => "PROMPT",
+        "python" | "expression" | "http" => "TOOL",
+        "embedding" => "EMBEDDING",
+        _ => "CHAIN",
+    }
+}

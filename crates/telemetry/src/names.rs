@@ -1,0 +1,134 @@
+//! The names of attributes and events, in one table that imports no SDK.
+//!
+//! `gen_ai.*` are those of OpenTelemetry's GenAI conventions (still marked "development": this table is where a
+//! renaming is followed); `openinference.*`, `input.*`, `output.*` and `llm.cost.*` are OpenInference's;
+//! `sluicegate.*` are ours.
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+    };
+}
+
+names! {
+    /// `chat`, `text_completion`, `invoke_workflow`.
+    OPERATION_NAME = "gen_ai.operation.name";
+    /// The kind of service, such as `openai` or `azure.ai.openai`.
+    PROVIDER_NAME = "gen_ai.provider.name";
+    /// The flow's name.
+    WORKFLOW_NAME = "gen_ai.workflow.name";
+    /// Model or deployment asked for.
+    REQUEST_MODEL = "gen_ai.request.model";
+    /// Temperature asked for.
+    REQUEST_TEMPERATURE = "gen_ai.request.temperature";
+    /// Nucleus asked for.
+    REQUEST_TOP_P = "gen_ai.request.top_p";
+    /// Most tokens of a reply.
+    REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens";
+    /// Seed asked for.
+    REQUEST_SEED = "gen_ai.request.seed";
+    /// Texts that end the reply.
+    REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences";
+    /// Frequency penalty asked for.
+    REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty";
+    /// Presence penalty asked for.
+    REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty";
+    /// How many choices were asked for, if not one.
+    REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count";
+    /// Whether the reply was asked for in pieces.
+    REQUEST_STREAM = "gen_ai.request.stream";
+    /// `text` or `json`.
+    OUTPUT_TYPE = "gen_ai.output.type";
+    /// The reply's id.
+    RESPONSE_ID = "gen_ai.response.id";
+    /// The model that answered.
+    RESPONSE_MODEL = "gen_ai.response.model";
+    /// Why each choice ended.
+    RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons";
+    /// Seconds from sending to the first piece of a streamed reply.
+    RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk";
+    /// Tokens of the request.
+    USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens";
+    /// Tokens of the reply.
+    USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens";
+    /// Tokens of the request that the endpoint had cached.
+    USAGE_CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens";
+    /// Tokens of the reply spent on reasoning.
+    USAGE_REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens";
+    /// What the model read (content).
+    INPUT_MESSAGES = "gen_ai.input.messages";
+    /// What it said (content).
+    OUTPUT_MESSAGES = "gen_ai.output.messages";
+    /// The tools that it could call (content).
+    TOOL_DEFINITIONS = "gen_ai.tool.definitions";
+
+    /// The endpoint's host.
+    SERVER_ADDRESS = "server.address";
+    /// The endpoint's port.
+    SERVER_PORT = "server.port";
+    /// A failure's code.
+    ERROR_TYPE = "error.type";
+    /// The event of a failure.
+    EXCEPTION = "exception";
+    /// A failure's code, in its event.
+    EXCEPTION_TYPE = "exception.type";
+    /// A failure's message, in its event.
+    EXCEPTION_MESSAGE = "exception.message";
+
+    /// `CHAIN`, `LLM`, `PROMPT`, `TOOL`, `EMBEDDING`.
+    SPAN_KIND = "openinference.span.kind";
+    /// What went in (content).
+    INPUT_VALUE = "input.value";
+    /// Its media type.
+    INPUT_MIME_TYPE = "input.mime_type";
+    /// What came out (content).
+    OUTPUT_VALUE = "output.value";
+    /// Its media type.
+    OUTPUT_MIME_TYPE = "output.mime_type";
+    /// US dollars.
+    COST_TOTAL = "llm.cost.total";
+
+    /// The run.
+    RUN_ID = "sluicegate.run.id";
+    /// How the run ended.
+    RUN_STATUS = "sluicegate.run.status";
+    /// The environment (`pr`, `dev`, `prod`).
+    ENVIRONMENT = "sluicegate.environment";
+    /// Calls that were made again after a crash.
+    REPEATED_CALLS = "sluicegate.run.repeated_calls";
+    /// Tokens of a whole run's requests: not `gen_ai.usage.*`, which viewers add up over spans.
+    RUN_INPUT_TOKENS = "sluicegate.run.input_tokens";
+    /// Tokens of a whole run's replies.
+    RUN_OUTPUT_TOKENS = "sluicegate.run.output_tokens";
+    /// US dollars of a whole run.
+    RUN_COST = "sluicegate.run.cost";
+    /// The line of a batch.
+    LINE = "sluicegate.line";
+    /// The repeat of a case.
+    REPEAT = "sluicegate.repeat";
+    /// A node's kind.
+    NODE_KIND = "sluicegate.node.kind";
+    /// A node's path.
+    NODE_PATH = "sluicegate.node.path";
+    /// How often a node was tried.
+    NODE_ATTEMPTS = "sluicegate.node.attempts";
+    /// What came of a node.
+    NODE_OUTCOME = "sluicegate.node.outcome";
+    /// Whether a node was bypassed.
+    NODE_BYPASSED = "sluicegate.node.bypassed";
+    /// The connection's name.
+    CONNECTION = "sluicegate.connection";
+    /// How often a call was tried.
+    CALL_ATTEMPTS = "sluicegate.call.attempts";
+    /// The event of an attempt that failed and is followed by another.
+    RETRY = "sluicegate.retry";
+    /// Which attempt failed.
+    RETRY_ATTEMPT = "sluicegate.retry.attempt";
+    /// The pause before the next, in milliseconds.
+    RETRY_IN_MS = "sluicegate.retry.in_ms";
+
+    /// The program, in the resource.
+    SERVICE_NAME = "service.name";
+    /// Its version, in the resource.
+    SERVICE_VERSION = "service.version";
+}
