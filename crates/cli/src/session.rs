@@ -36,6 +36,13 @@ pub(crate) struct Flow {
     pub(crate) environment: Environment,
 }
 
+impl Flow {
+    /// What a list of flows calls it: its path, if that is a file of its own, else its name.
+    pub(crate) fn shown_name(&self) -> &str {
+        if self.target.ends_with(".prompty") { &self.target } else { &self.name }
+    }
+}
+
 /// Whether a config environment plays a part.
 enum Wanted<'a> {
     /// None does, whatever `SLUICEGATE_ENVIRONMENT` says.
@@ -162,6 +169,9 @@ impl Session {
         let project = self.project_at(&start);
         let settings = self.settings(&project, wanted)?;
         let problem = |problem: Problem| CliError::Problems(vec![problem]);
+        if !settings.warnings().is_empty() && matches!(wanted, Wanted::Chosen(_)) {
+            self.printer.say(&show_problems(settings.warnings(), self.printer.colour()));
+        }
         let environment = settings.environment(asked, &self.directory).map_err(problem)?;
         let path = environment.flow_path().map_err(problem)?;
         let path = plain(path.canonicalize().map_err(|error| {

@@ -150,7 +150,8 @@ pub enum EventKind {
     ModelAttemptFailed {
         /// Which call.
         call: u32,
-        /// Which attempt, from 1.
+        /// Which attempt of the call, from 1. (`attempt` is the node's, in the scope that stands beside it.)
+        #[serde(rename = "call_attempt")]
         attempt: u32,
         /// Why.
         failure: Failure,
@@ -356,5 +357,90 @@ mod hex64_option {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
         text.map(|text| u64::from_str_radix(&text, 16).map_err(D::Error::custom)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_kind() -> Vec<EventKind> {
+        let failure = Failure::new("code", "message").hint("hint");
+        let reply = ChatReply {
+            text: Some("hi".into()),
+            message: Value::from(Map::from([("role", "assistant")])),
+            finish_reason: Some("stop".into()),
+            model: None,
+            id: None,
+            usage: Usage { input_tokens: Some(1), ..Usage::default() },
+            body: Value::Null,
+        };
+        let inputs = Map::from([("q", Value::from(f64::NAN)), ("$odd", Value::from(u64::MAX))]);
+        let finished = |outcome| EventKind::NodeFinished { outcome, usage: Usage::default() };
+        let call_finished = |end| EventKind::ModelCallFinished { call: 1, end, attempts: 2, first_chunk_us: Some(3), cost: Some(0.1) };
+        vec![
+            EventKind::RunStarted {
+                flow: "f".into(),
+                flow_path: "/f".into(),
+                environment: None,
+                inputs: inputs.clone(),
+                hashes: PlanHashes::default(),
+                options: Map::new(),
+            },
+            EventKind::RunResumed { repeated_calls: 1 },
+            EventKind::NodeStarted { node_kind: "llm".into(), inputs: Value::from(inputs.clone()) },
+            EventKind::NodeAttemptFailed { failure: failure.clone(), retry_in_ms: 5 },
+            finished(Outcome::Completed { output: Value::from("x"), headers: vec![7], opaque: true }),
+            finished(Outcome::Bypassed),
+            finished(Outcome::Failed { failure: failure.clone() }),
+            finished(Outcome::Waiting { wait_for: WaitFor::Event("go".into()) }),
+            finished(Outcome::Waiting { wait_for: WaitFor::Approval }),
+            finished(Outcome::Cancelled),
+            EventKind::ModelCallStarted {
+                call: 0,
+                connection: "c".into(),
+                provider: "openai".into(),
+                host: "h".into(),
+                port: 1,
+                model: "m".into(),
+                request: Value::from(inputs.clone()),
+                stream: true,
+                request_hash: "0".into(),
+            },
+            EventKind::ModelAttemptFailed { call: 0, attempt: 1, failure: failure.clone(), retry_in_ms: Some(1) },
+            call_finished(CallEnd::Replied { reply: Box::new(reply) }),
+            call_finished(CallEnd::Failed { failure: failure.clone() }),
+            call_finished(CallEnd::Cancelled),
+            EventKind::EventReceived { name: "go".into(), data: Value::Bool(true) },
+            EventKind::TimerFired { until: Timestamp::UNIX_EPOCH },
+            EventKind::RunFinished {
+                status: RunStatus::Failed,
+                outputs: Some(inputs),
+                failure: Some(failure),
+                usage: Usage::default(),
+                cost: None,
+            },
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_event_comes_back() {
+        let path = crate::NodePath::parse("summarise[3]/extract").expect("a path");
+        for kind in every_kind() {
+            let trace = Some(SpanRef { trace_id: u128::MAX, span_id: 7, parent_id: Some(u64::MAX), sampled: true });
+            let scope = Scope { line: Some(3), repeat: 1, path: path.clone(), attempt: 2 };
+            let event = Event { seq: 9, at: Timestamp::UNIX_EPOCH, run: RunId("r".into()), scope, trace, kind };
+            let text = serde_json::to_string(&event).expect("serializes");
+            let back: Event = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            // NaN is not equal to itself; its text is.
+            assert_eq!(serde_json::to_string(&back).expect("serializes"), text);
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_of_a_later_version_is_read() {
+        let text = r#"{"seq":1,"at":"2026-01-01T00:00:00Z","run":"r","kind":"moon_rose","phase":{"full":true}}"#;
+        let event: Event = serde_json::from_str(text).expect("reads");
+        assert_eq!(event.kind, EventKind::Unknown);
     }
 }

@@ -64,9 +64,9 @@ impl Calls<'_> {
     pub(crate) async fn chat(
         &mut self,
         connection: &ConnectionName,
-        mut request: ChatRequest,
+        request: &ChatRequest,
     ) -> Result<ChatReply, AttemptFailure> {
-        request.stream |= self.engine.options.stream;
+        let request = ChatRequest { stream: request.stream || self.engine.options.stream, ..request.clone() };
         let model = self.engine.models.chat(connection).map_err(|error| AttemptFailure::of_model(&error))?;
         let about = model.about().clone();
         let repeat = self.engine.options.repeat;
@@ -77,7 +77,8 @@ impl Calls<'_> {
         }
         let call = self.made;
         self.made += 1;
-        let span = SpanRef { span_id: crate::spans::random() as u64 | 1, parent_id: Some(self.span.span_id), ..self.span };
+        let span =
+            SpanRef { span_id: crate::spans::random() as u64 | 1, parent_id: Some(self.span.span_id), ..self.span };
         let started = CallStarted {
             span,
             about,

@@ -3,9 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sluicegate_events::{
-    Event, Failure, Journal, JournalError, Listener, NodePath, PlanHashes, RunId, RunStatus,
-};
+use sluicegate_events::{Event, Failure, Journal, JournalError, Listener, NodePath, PlanHashes, RunId, RunStatus};
 use sluicegate_model::{BoxFuture, Models, Prices, TraceContext, Usage};
 use sluicegate_value::{Map, Value};
 
@@ -67,6 +65,7 @@ impl Default for Options {
 
 /// Where a run begins.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each run")]
 pub enum Start {
     /// At the beginning.
     New(NewRun),

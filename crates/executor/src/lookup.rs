@@ -27,12 +27,7 @@ pub(crate) fn render_failure(code: &str, error: &RenderError) -> Failure {
 }
 
 /// What a property path leads to.
-pub(crate) fn property(
-    node: &str,
-    output: &Value,
-    steps: &[Step],
-    written: &Arc<str>,
-) -> Result<Value, Failure> {
+pub(crate) fn property(node: &str, output: &Value, steps: &[Step], written: &Arc<str>) -> Result<Value, Failure> {
     property::walk(node, output, steps, written).map_err(|error| match error {
         PropertyError::Missing(missing) => Failure::new("reference", missing.to_string())
             .hint(format!("look at what `{node}` gives, and write the way into it as `.word`, `['key']` or `[0]`")),
@@ -47,7 +42,8 @@ pub(crate) fn property(
 pub(crate) fn nested_inputs(plan: &Plan, given: impl IntoIterator<Item = (Arc<str>, Value)>) -> Result<Map, Failure> {
     plan.resolve_inputs(&given.into_iter().collect()).map_err(|errors| {
         let mut messages = errors.iter().map(ToString::to_string);
-        let mut failure = Failure::new("input", format!("flow `{}`: {}", plan.name, messages.next().unwrap_or_default()));
+        let mut failure =
+            Failure::new("input", format!("flow `{}`: {}", plan.name, messages.next().unwrap_or_default()));
         failure.causes = messages.collect();
         failure.hint("look at the node's inputs: they are the inner flow's")
     })

@@ -36,7 +36,9 @@ pub(crate) fn random() -> u128 {
     let mut bytes = [0; 16];
     // Without the system's randomness ids only have to differ, which the clock gives.
     if getrandom::fill(&mut bytes).is_err() {
-        bytes = (jiff::Timestamp::now().as_nanosecond() as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes();
+        bytes = (jiff::Timestamp::now().as_nanosecond() as u128)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            .to_le_bytes();
     }
     u128::from_le_bytes(bytes).max(1)
 }

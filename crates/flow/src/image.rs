@@ -62,9 +62,9 @@ impl<'a> Images<'a> {
     pub fn image(&self, value: &Value) -> Result<Value, ImageError> {
         let found = match value {
             Value::Blob(_) => return Ok(value.clone()),
-            Value::Map(map) => self.of_map(map).and_then(|image| {
-                image.ok_or_else(|| ImageError::NotAnImage(crate::coerce::shortened(value)))
-            }),
+            Value::Map(map) => self
+                .of_map(map)
+                .and_then(|image| image.ok_or_else(|| ImageError::NotAnImage(crate::coerce::shortened(value)))),
             Value::Str(text) => self.of_text(text),
             other => Err(ImageError::NotAnImage(crate::coerce::shortened(other))),
         };
@@ -96,7 +96,11 @@ impl<'a> Images<'a> {
     }
 
     /// An image as a value; the value as written if the image has to wait.
-    fn now_or_later(&self, image: Result<Option<Blob>, ImageError>, written: &Value) -> Result<Option<Value>, ImageError> {
+    fn now_or_later(
+        &self,
+        image: Result<Option<Blob>, ImageError>,
+        written: &Value,
+    ) -> Result<Option<Value>, ImageError> {
         match image {
             Ok(image) => Ok(image.map(blob)),
             Err(ImageError::NoFiles(_)) if self.later => Ok(Some(written.clone())),

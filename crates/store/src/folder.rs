@@ -102,7 +102,7 @@ impl Store {
     /// No such run, or nobody writes it ([`StoreError::NotRunning`]).
     pub fn post(&self, run: &RunId, command: &Command) -> Result<(), StoreError> {
         let place = self.existing(run)?;
-        if !RunLock::is_held(&self.lock_place(run)) {
+        if !self.is_running(run) {
             return Err(StoreError::NotRunning { run: run.to_string() });
         }
         let connection = format::open_to_write(&place, Durability::Process)?;
@@ -145,6 +145,12 @@ impl Store {
                 Err(StoreError::Ambiguous { asked: asked.to_owned(), candidates })
             }
         }
+    }
+
+    /// Whether a process writes this run at this moment.
+    #[must_use]
+    pub fn is_running(&self, run: &RunId) -> bool {
+        is_file_name(&run.0) && RunLock::is_held(&self.lock_place(run))
     }
 
     /// The names of all runs that have a file, in no order.

@@ -53,7 +53,7 @@ pub(crate) fn rows(store: &Store) -> Result<Vec<RunRow>, StoreError> {
             Some((known_stamp, row)) if known_stamp == stamp => row,
             _ => {
                 let row = store.open_run(&id).and_then(|reader: RunReader| reader.row());
-                let row = row.unwrap_or_else(|error| damaged(id, &error));
+                let row = row.unwrap_or_else(|error| unreadable(store, id, &error));
                 // Whether an unfinished run lives is not written in its file, so such a row would never grow stale.
                 if matches!(row.status, ShownStatus::Completed | ShownStatus::Failed) {
                     changed.push((stamp, row.clone()));
@@ -165,16 +165,18 @@ fn stamp(place: &Path) -> String {
     format!("{} {}", look(place).unwrap_or_default(), look(Path::new(&log)).unwrap_or_default())
 }
 
-fn damaged(id: RunId, error: &StoreError) -> RunRow {
+fn unreadable(store: &Store, id: RunId, error: &StoreError) -> RunRow {
+    // A file whose writer is about to make its tables is not damaged.
+    let is_running = store.is_running(&id);
     RunRow {
         id,
         flow: String::new(),
         environment: None,
-        status: ShownStatus::Damaged,
+        status: if is_running { ShownStatus::Running } else { ShownStatus::Damaged },
         started: None,
         finished: None,
         usage: Usage::default(),
         cost: None,
-        failure: Some(error.to_string()),
+        failure: (!is_running).then(|| error.to_string()),
     }
 }

@@ -1,7 +1,8 @@
 //! Events become spans: each begins with one event, ends with another, and is handed on when it has ended.
 //!
 //! What the fold expects of the executor: one span per run, per node (all its attempts together) and per model call,
-//! each named by [`SpanRef`] in every event that belongs to it.
+//! each named by [`SpanRef`] in every event that belongs to it. A resumed run has a span of its own in each process,
+//! inside of the first one's; a node that goes on after a resume keeps its span.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -18,6 +19,9 @@ use crate::attributes::{Attributes, Content, exception};
 use crate::{model_call, names};
 
 const INPUT: (&str, &str) = (names::INPUT_VALUE, names::INPUT_MIME_TYPE);
+/// Names of runs that are remembered; a process that serves for weeks forgets old ones.
+const MOST_RUNS: usize = 1024;
+
 const OUTPUT: (&str, &str) = (names::OUTPUT_VALUE, names::OUTPUT_MIME_TYPE);
 
 /// The spans that have begun and not ended.
@@ -28,7 +32,8 @@ pub(crate) struct SpanFold {
     limit: usize,
     content: Content,
     scope: InstrumentationScope,
-    resumed_at: Option<Timestamp>,
+    /// The flows and environments of runs, for those spans of a run that do not begin with it.
+    runs: HashMap<RunId, (String, Option<String>)>,
     /// Spans that were not begun since too many were open.
     pub(crate) dropped: u64,
 }
@@ -50,16 +55,18 @@ struct OpenSpan {
 impl SpanFold {
     pub(crate) fn new(content: Content, limit: usize) -> Self {
         let scope = InstrumentationScope::builder("sluicegate").with_version(env!("CARGO_PKG_VERSION")).build();
-        Self { open: HashMap::new(), limit, content, scope, resumed_at: None, dropped: 0 }
+        Self { open: HashMap::new(), limit, content, scope, runs: HashMap::new(), dropped: 0 }
     }
 
-    /// Learns what happened in an earlier process, which exported its own spans: only what had begun and not ended
-    /// stays known.
+    /// Learns what happened in earlier processes, which exported their own spans: only what had begun and not ended
+    /// stays open, until it ends now or turns out to have been cut off by the crash.
     pub(crate) fn hear_past(&mut self, past: &[Event]) {
         for event in past {
-            // The run goes on: its span is the one that began then and ends some time from now.
-            if !matches!(event.kind, EventKind::RunFinished { .. }) {
-                self.hear(event, &mut |_| {});
+            self.hear(event, &mut |_| {});
+        }
+        if let Some(crash) = past.last() {
+            for open in self.open.values_mut() {
+                open.last = open.last.max(crash.at);
             }
         }
     }
@@ -70,19 +77,18 @@ impl SpanFold {
         let content = self.content;
         match &event.kind {
             EventKind::RunStarted { flow, environment, inputs, .. } => {
-                let mut attributes = Attributes::default();
-                attributes.set(names::SPAN_KIND, "CHAIN");
-                attributes.set(names::OPERATION_NAME, "invoke_workflow");
-                attributes.set(names::WORKFLOW_NAME, flow.clone());
-                attributes.set_some(names::ENVIRONMENT, environment.clone());
+                if self.runs.len() >= MOST_RUNS {
+                    self.runs.clear();
+                }
+                self.runs.insert(event.run.clone(), (flow.clone(), environment.clone()));
+                let (name, mut attributes) = self.describe_run(&event.run);
                 attributes.set_content(content, INPUT, &inputs.clone().into());
-                self.begin(event, span, flow.clone(), SpanKind::Internal, attributes);
+                self.begin(event, span, name, SpanKind::Internal, attributes);
             }
             EventKind::RunResumed { repeated_calls } => {
-                self.resumed_at = Some(event.at);
-                if let Some(open) = self.open.get_mut(&key(span)) {
-                    open.attributes.set(names::REPEATED_CALLS, i64::from(*repeated_calls));
-                }
+                let (name, mut attributes) = self.describe_run(&event.run);
+                attributes.set(names::REPEATED_CALLS, i64::from(*repeated_calls));
+                self.begin(event, span, name, SpanKind::Internal, attributes);
             }
             EventKind::NodeStarted { node_kind, inputs } => self.begin_node(event, span, node_kind, inputs),
             EventKind::NodeAttemptFailed { failure, retry_in_ms } => {
@@ -137,9 +143,7 @@ impl SpanFold {
                 self.end_leftovers(Some(&event.run), span, ended);
                 let mut open = self.take(event, span);
                 if open.attributes.0.is_empty() {
-                    open.name = "run".to_owned();
-                    open.start = self.resumed_at.unwrap_or(event.at);
-                    open.attributes.set(names::SPAN_KIND, "CHAIN");
+                    (open.name, open.attributes) = self.describe_run(&event.run);
                 }
                 open.attributes.set(names::RUN_ID, event.run.to_string());
                 open.attributes.set_count(names::RUN_INPUT_TOKENS, usage.input_tokens);
@@ -169,6 +173,16 @@ impl SpanFold {
     pub(crate) fn end_all(&mut self, ended: &mut dyn FnMut(SpanData)) {
         let nobody = SpanRef { trace_id: 0, span_id: 0, parent_id: None, sampled: false };
         self.end_leftovers(None, nobody, ended);
+    }
+
+    fn describe_run(&self, run: &RunId) -> (String, Attributes) {
+        let mut attributes = Attributes::default();
+        attributes.set(names::SPAN_KIND, "CHAIN");
+        attributes.set(names::OPERATION_NAME, "invoke_workflow");
+        let Some((flow, environment)) = self.runs.get(run) else { return ("run".to_owned(), attributes) };
+        attributes.set(names::WORKFLOW_NAME, flow.clone());
+        attributes.set_some(names::ENVIRONMENT, environment.clone());
+        (flow.clone(), attributes)
     }
 
     fn begin(&mut self, event: &Event, span: SpanRef, name: String, kind: SpanKind, mut attributes: Attributes) {

@@ -21,4 +21,4 @@ mod queue;
 mod settings;
 
 pub use listener::Telemetry;
-pub use settings::{FromVariables, Switch, TelemetrySettings};
+pub use settings::{FromVariables, Switch, TelemetrySettings, VARIABLES};

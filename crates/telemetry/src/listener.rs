@@ -27,8 +27,9 @@ impl Telemetry {
         Self { settings, fold, delivery: None, unable: None, unsent: 0 }
     }
 
-    /// Learns what happened before a run was resumed: the spans that had begun then (the run's own above all) keep
-    /// their names and beginnings. Those that had ended were told by the process of that time.
+    /// Learns what happened before a run was resumed: the run's name, and the spans that had begun and not ended. Those
+    /// that go on now keep their beginnings; those that the crash cut off are told as interrupted, where they were
+    /// heard of last. What had ended was told by the process of that time.
     pub fn hear_past(&mut self, past: &[Event]) {
         self.fold.hear_past(past);
     }

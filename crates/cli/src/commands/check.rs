@@ -3,7 +3,7 @@
 
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::session::{Session, any_error};
+use crate::session::{Flow, Session, any_error};
 use crate::terminal::show_problems;
 
 /// Show every problem of flows, each with its place; needs no key and opens no socket.
@@ -40,7 +40,7 @@ pub(crate) fn check(session: &Session, args: &CheckArgs) -> Result<Exit, CliErro
     if wrong {
         return Ok(Exit::Misused);
     }
-    let names: Vec<&str> = flows.iter().map(|flow| flow.name.as_str()).collect();
+    let names: Vec<&str> = flows.iter().map(Flow::shown_name).collect();
     printer.say(&format!("{} checked: {}", count(flows.len()), names.join(", ")));
     Ok(Exit::Done)
 }

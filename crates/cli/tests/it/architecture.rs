@@ -13,7 +13,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("providers", &["value", "source", "model", "config"]),
     ("events", &["value", "model", "flow"]),
     ("executor", &["value", "source", "model", "flow", "events"]),
-    ("store", &["value", "events"]),
+    ("store", &["value", "model", "events"]),
     ("telemetry", &["value", "model", "config", "events"]),
     ("testkit", &[]),
 ];
@@ -24,7 +24,7 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("opentelemetry", &["telemetry"]),
     ("opentelemetry_sdk", &["telemetry"]),
     ("opentelemetry-otlp", &["telemetry"]),
-    ("opentelemetry-proto", &["testkit"]),
+    ("opentelemetry-proto", &["telemetry", "testkit"]),
     ("rusqlite", &["store"]),
     ("clap", &["cli"]),
     ("axum", &["testkit"]),

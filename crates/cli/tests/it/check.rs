@@ -43,9 +43,9 @@ fn ten_mistakes_are_ten_problems_with_ten_snippets() {
         ("flow.dag.yaml:6:", "anser"),
         ("flow.dag.yaml:10:", "did you mean `source`"),
         ("flow.dag.yaml:11:", "did you mean `question`"),
-        ("flow.dag.yaml:", "a -> b -> a"),
+        ("flow.dag.yaml:", "`a` -> `b` -> `a`"),
         ("flow.dag.yaml:19:", "`y`"),
-        ("flow.dag.yaml:20:", "twice"),
+        ("flow.dag.yaml:20:", "another node `a`"),
         ("flow.dag.yaml:22:", "missing.jinja2"),
         ("broken.jinja2:2:", "template"),
     ] {

@@ -12,7 +12,7 @@ fn pr_asks_azure_as_the_original_does() {
     let project = samples()
         .variable("AOAI_BASE_ENDPOINT", endpoint.url())
         .variable("AOAI_API_KEY", KEY)
-        .variable("CHAT_DEPLOYMENT", "gpt-4o");
+        .variable("AOAI_DEPLOYMENT", "gpt-4o");
     let ran = project.run(SLUICEGATE, &["run", "entity_extraction", "--environment_name", "pr"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let heard = endpoint.requests();
@@ -28,7 +28,7 @@ fn pr_asks_azure_as_the_original_does() {
     let body = json!({
         "model": "gpt-4o", "stream": false,
         "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
-        "temperature": 0.0, "top_p": 1.0, "n": 1, "max_tokens": 64, "presence_penalty": 0.0, "frequency_penalty": 0.0,
+        "temperature": 0.0, "top_p": 1.0, "n": 1, "max_tokens": 64,
     });
     assert_eq!(heard.json(), body);
 }

@@ -66,7 +66,7 @@ fn a_wrong_key_is_not_tried_twice() {
 #[test]
 fn a_hang_ends_with_the_timeout() {
     let endpoint = Endpoint::start();
-    endpoint.queue(Answer::Hang).queue(Answer::Hang);
+    endpoint.queue(Answer::Hang).queue(Answer::Hang).queue(Answer::Hang);
     let more = "    timeout: { connect: 1s, first_byte: 200ms, total: 1s }\n";
     let project = one_call(&endpoint).file("config/config.yaml", config(&endpoint.url(), more));
     let ran = ask(&project, &[]);
@@ -77,7 +77,7 @@ fn a_hang_ends_with_the_timeout() {
 #[test]
 fn a_stream_that_breaks_is_a_failure_once_text_was_shown() {
     let endpoint = Endpoint::start();
-    endpoint.queue(Answer::stream(&["A ga", "te"]).cut_after(1)).reply_text("never asked");
+    endpoint.queue(Answer::stream(&["A ga", "te"]).cut_after(2)).reply_text("never asked");
     let ran = ask(&one_call(&endpoint), &["--stream"]);
     assert_eq!(ran.code, 1, "{}", ran.shown());
     assert!(ran.stderr.contains("broke off"), "{}", ran.stderr);
@@ -147,10 +147,10 @@ fn ctrl_c_ends_with_130_and_the_way_to_go_on() {
 #[test]
 fn a_full_disk_under_the_journal_ends_the_run_with_its_own_error() {
     let endpoint = Endpoint::start();
-    endpoint.reply_text("paid for");
+    endpoint.reply_text("paid for ".repeat(100_000));
     let project = one_call(&endpoint);
-    // No file of this process may grow beyond 16 KiB: what a full disk says, without one.
-    let script = format!("ulimit -f 16; trap '' XFSZ; exec {SLUICEGATE} run ask -e pr");
+    // No file of this process may grow beyond 200 KiB: what a full disk says, without one.
+    let script = format!("ulimit -f 400; trap '' XFSZ; exec {SLUICEGATE} run ask -e pr");
     let output = project.command("/bin/sh", &["-c", &script]).output().expect("runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");

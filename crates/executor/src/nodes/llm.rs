@@ -8,17 +8,13 @@ use sluicegate_flow::messages::{self, Flavour};
 use sluicegate_flow::plan::LlmNode;
 use sluicegate_flow::request::{self, Api};
 use sluicegate_flow::template::Binding;
-use sluicegate_model::{ChatReply, Prompt};
+use sluicegate_model::Prompt;
 use sluicegate_value::Value;
 
 use super::{AttemptFailure, Product, nonce};
 use crate::calls::Calls;
 
-pub(super) async fn ask(
-    llm: &LlmNode,
-    inputs: &[Binding],
-    calls: &mut Calls<'_>,
-) -> Result<Product, AttemptFailure> {
+pub(super) async fn ask(llm: &LlmNode, inputs: &[Binding], calls: &mut Calls<'_>) -> Result<Product, AttemptFailure> {
     let api = if llm.completion { Api::Completion } else { Api::Chat };
     let (parameters, variables): (Vec<&Binding>, Vec<&Binding>) =
         inputs.iter().partition(|input| request::is_api_parameter(api, &input.name));
@@ -42,18 +38,13 @@ pub(super) async fn ask(
     let prompt = if llm.completion {
         Prompt::Text(rendered.text)
     } else {
-        Prompt::Messages(messages::chat_messages(&rendered, Flavour::Tool).map_err(|error| {
-            AttemptFailure::lasting(Failure::new("template", error.to_string()))
-        })?)
+        Prompt::Messages(
+            messages::chat_messages(&rendered, Flavour::Tool)
+                .map_err(|error| AttemptFailure::lasting(Failure::new("template", error.to_string())))?,
+        )
     };
     let request = request::llm_request(api, model, prompt, &parameters)
         .map_err(|error| AttemptFailure::lasting(Failure::new("input", error.to_string())))?;
-    let with_tools = request.parameters.contains_key("tools") || request.parameters.contains_key("functions");
-    let reply = calls.chat(connection, request).await?;
-    Ok(output(reply, with_tools).into())
-}
-
-/// The reply's text; the whole message where tools were offered, since a call of one is no text.
-fn output(reply: ChatReply, with_tools: bool) -> Value {
-    if with_tools { reply.message } else { reply.text.map_or(Value::Null, Value::from) }
+    let reply = calls.chat(connection, &request).await?;
+    Ok(request::llm_output(&request, &reply).into())
 }

@@ -71,13 +71,7 @@ impl Progress {
         }
     }
 
-    fn begin_child(
-        &mut self,
-        key: FlowKey,
-        node: NodeId,
-        index: Option<u32>,
-        inputs: Map,
-    ) -> Result<FlowKey, Failure> {
+    fn begin_child(&mut self, key: FlowKey, node: NodeId, index: Option<u32>, inputs: Map) -> Result<FlowKey, Failure> {
         let missing = || Failure::new("internal", "a node without a flow inside was begun as one");
         let flow = self.flows.get(key).ok_or_else(missing)?;
         let wiring = flow.wiring.inner(node).ok_or_else(missing)?.clone();
@@ -139,7 +133,8 @@ impl Progress {
             return Ok(());
         };
         let given = map.shared.iter().cloned().chain([(item_name, item.clone())]);
-        let inputs = lookup::nested_inputs(&plan, given).map_err(|failure| within(failure, &format!("item {index}")))?;
+        let inputs =
+            lookup::nested_inputs(&plan, given).map_err(|failure| within(failure, &format!("item {index}")))?;
         let child = self.begin_child(key, node, Some(index as u32), inputs)?;
         if let Some(Container { inside: Inside::Map(map), .. }) = self.container_mut(key, node) {
             map.items[index] = ItemState::Active(child);
@@ -296,13 +291,7 @@ pub(super) fn in_child(inner: LineFailure, index: Option<u32>) -> Failure {
 fn within(inner: Failure, place: &str) -> Failure {
     let mut causes = vec![inner.message];
     causes.extend(inner.causes);
-    Failure {
-        code: inner.code,
-        message: format!("{place} failed"),
-        causes,
-        hint: inner.hint,
-        details: inner.details,
-    }
+    Failure { code: inner.code, message: format!("{place} failed"), causes, hint: inner.hint, details: inner.details }
 }
 
 impl Progress {

@@ -73,7 +73,9 @@ fn plan(sketches: &[Sketch]) -> Arc<Plan> {
     }
     let outputs = (0..sketches.len())
         .filter(|index| !sketches[*index].aggregation)
-        .map(|index| (format!("o{index}").into(), OutputSpec { from: whole(index), evaluation_only: false, at: place() }))
+        .map(|index| {
+            (format!("o{index}").into(), OutputSpec { from: whole(index), evaluation_only: false, at: place() })
+        })
         .collect();
     Arc::new(Plan {
         name: "test".into(),
@@ -190,7 +192,10 @@ impl Player {
 }
 
 fn check_waves(sketches: &[Sketch], expected: &str) {
-    let mut player = Player::new(Progress::new(plan(sketches), Map::from([("items", vec![Value::Int(1), Value::Int(2), Value::Int(3)])])));
+    let mut player = Player::new(Progress::new(
+        plan(sketches),
+        Map::from([("items", vec![Value::Int(1), Value::Int(2), Value::Int(3)])]),
+    ));
     let mut waves = Vec::new();
     loop {
         while player.hand_out(100) {}
@@ -306,7 +311,11 @@ fn aggregation_nodes_follow_the_line_with_lists_of_one() {
     let mut player = Player::new(Progress::new(plan(&sketches), Map::new()).with_aggregation());
     assert!(player.run(|_| 0).aggregation_failure.is_none());
     assert_eq!(player.started, ["n0", "n1", "n2"]);
-    let Some(Event { kind: EventKind::NodeFinished { outcome: Outcome::Completed { output, .. }, .. }, .. }) = player.events.last() else { panic!() };
+    let Some(Event { kind: EventKind::NodeFinished { outcome: Outcome::Completed { output, .. }, .. }, .. }) =
+        player.events.last()
+    else {
+        panic!()
+    };
     assert_eq!(output.to_json(), r#"["n2",[["n1",[[["n0",[]]]]]]]"#, "other aggregation nodes are read as they are");
 }
 
@@ -338,7 +347,11 @@ fn events_out_of_order_are_errors() {
     let events = player.events;
     for skipped in 0..events.len() - 1 {
         let mut progress = Progress::new(plan.clone(), Map::new());
-        let applied = events.iter().enumerate().filter(|(index, _)| *index != skipped).try_for_each(|(_, event)| progress.apply(event));
+        let applied = events
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != skipped)
+            .try_for_each(|(_, event)| progress.apply(event));
         assert!(applied.is_err(), "without event {skipped}");
     }
     for twice in 0..events.len() {
@@ -416,7 +429,8 @@ fn sketches() -> impl Strategy<Value = Vec<Sketch>> {
             },
         )
     };
-    (1..9usize, any::<bool>()).prop_flat_map(move |(count, deep)| (0..count).map(|index| node(index, deep)).collect::<Vec<_>>())
+    (1..9usize, any::<bool>())
+        .prop_flat_map(move |(count, deep)| (0..count).map(|index| node(index, deep)).collect::<Vec<_>>())
 }
 
 fn reads_of_three() -> Vec<Sketch> {

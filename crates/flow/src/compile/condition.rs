@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use sluicegate_source::yaml::Node as Tree;
+use sluicegate_value::Value;
 
 use super::operand::{Reader, Scope};
 use super::session::Session;
@@ -29,7 +30,7 @@ impl Session<'_> {
                 self.warn_of_embedded(scope, &format!("`is` of node `{name}`"), &is.value);
                 Some(Activate::Equals { when: operand, is: is.value.to_value() })
             }
-            (None, None, Some(condition)) => {
+            (None, None, Some(condition)) if !condition.value.as_scalar().is_some_and(Value::is_null) => {
                 let text = condition.value.as_str()?;
                 let expression = match Expression::parse(&scope.file, condition.value.written(), text) {
                     Ok(expression) => Arc::new(expression),

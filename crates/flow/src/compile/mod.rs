@@ -10,12 +10,15 @@
 mod condition;
 mod graph;
 mod includes;
-pub(crate) mod kinds;
+mod inner;
+mod kinds;
+pub(crate) mod literal;
 mod nodes;
 mod operand;
 mod prompty;
 mod sections;
 mod session;
+mod source;
 mod target;
 
 use std::sync::Arc;

@@ -68,6 +68,7 @@ impl Session<'_> {
         for (index, node) in node_files.iter().enumerate() {
             nodes.extend(self.node(&mut scope, NodeId(index as u32), node));
         }
+        let complete = nodes.len() == node_files.len();
         let graph = self.graph(&scope, &names);
         let outputs = self.outputs(&mut scope, &written);
         let chat = self.chat(&scope, &written, &outputs);
@@ -78,7 +79,8 @@ impl Session<'_> {
             name => name.into(),
         });
         scope.needs.sort_by_key(|need| need.at.span);
-        Some(Plan {
+        // Positions of nodes are their ids: a plan with one missing would be another flow.
+        complete.then(|| Plan {
             name,
             folder: folder.into(),
             hash: scope.folder.hash().into(),

@@ -80,10 +80,11 @@ fn check_shape(file: &Arc<SourceFile>, node: &Node, shape: &'static Shape, key: 
         (Shape::Name, _) => problems.push(wrong("text")),
         (Shape::Boolean, Data::Scalar { value: Value::Bool(_), .. }) => {}
         (Shape::Boolean, _) => problems.push(wrong("`true` or `false`")),
-        (Shape::Whole(least), Data::Scalar { value: Value::Int(number), .. }) if number >= least => {}
+        (Shape::Whole(least), Data::Scalar { value: Value::Int(number), .. })
+            if (*least..=i64::from(u32::MAX)).contains(number) => {}
         (Shape::Whole(least), Data::Scalar { value: Value::Int(_), .. }) => {
             problems.push(
-                Problem::error("flow::wrong_value", format!("`{key}` must be at least {least}"))
+                Problem::error("flow::wrong_value", format!("`{key}` must be between {least} and {}", u32::MAX))
                     .in_file(file)
                     .at(node.span, ""),
             );

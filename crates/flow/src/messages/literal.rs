@@ -108,7 +108,10 @@ impl<'t> Reader<'t> {
                 && matches!(bytes.get(length - 1), Some(b'e' | b'E'))
                 && !self.rest.starts_with("0x")
                 && !self.rest.starts_with("0X");
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.') || (after_exponent && matches!(byte, b'+' | b'-')) {
+            if byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b'.')
+                || (after_exponent && matches!(byte, b'+' | b'-'))
+            {
                 length += 1;
             } else {
                 break;
@@ -202,7 +205,8 @@ impl<'t> Reader<'t> {
     }
 
     fn word(&mut self) -> Option<Value> {
-        let length = self.rest.find(|letter: char| letter != '_' && !letter.is_alphanumeric()).unwrap_or(self.rest.len());
+        let length =
+            self.rest.find(|letter: char| letter != '_' && !letter.is_alphanumeric()).unwrap_or(self.rest.len());
         let word = self.rest.get(..length)?;
         self.rest = self.rest.get(length..)?;
         match word {
@@ -257,7 +261,7 @@ impl<'t> Reader<'t> {
 }
 
 fn number(written: &str, negative: bool) -> Option<Value> {
-    if written.starts_with('_') || written.ends_with('_') || written.contains("__") {
+    if written.is_empty() || written.starts_with('_') || written.ends_with('_') || written.contains("__") {
         return None;
     }
     let digits = written.replace('_', "");
@@ -302,16 +306,36 @@ mod tests {
     #[test]
     fn literals_are_read_as_python_reads_them() {
         check("[]", Some("[]"));
-        check("[1, -2, 0x10, 1_000, 1.5, 1e3, .5, True, None,]", Some("[1, -2, 16, 1000, 1.5, 1000.0, 0.5, True, None]"));
+        check(
+            "[1, -2, 0x10, 1_000, 1.5, 1e3, .5, True, None,]",
+            Some("[1, -2, 16, 1000, 1.5, 1000.0, 0.5, True, None]"),
+        );
         check("[{'a': [1], \"b\": ('x',), 1: ()}] and more", Some("[{'a': [1], 'b': ['x'], '1': []}]"));
-        check(r"['it\'s', 'a' 'b', r'\n', u'\u00e9', '''x'y''', '\x41\101']", Some(r#"["it's", 'ab', '\\n', 'é', "x'y", 'AA']"#));
+        check(
+            r"['it\'s', 'a' 'b', r'\n', u'\u00e9', '''x'y''', '\x41\101']",
+            Some(r#"["it's", 'ab', '\\n', 'é', "x'y", 'AA']"#),
+        );
         check("[ # a comment\n 1,\n (2) ]", Some("[1, 2]"));
         check("[99999999999999999999]", Some("[99999999999999999999]"));
     }
 
     #[test]
     fn what_is_no_literal_is_none() {
-        for text in ["", "1", "[null]", "[1", "[1 2]", "[f'x']", "[b'x']", "[{1}]", "['a\nb']", "[017]", "[__import__('os')]", "[0x]", "[-]"] {
+        for text in [
+            "",
+            "1",
+            "[null]",
+            "[1",
+            "[1 2]",
+            "[f'x']",
+            "[b'x']",
+            "[{1}]",
+            "['a\nb']",
+            "[017]",
+            "[__import__('os')]",
+            "[0x]",
+            "[-]",
+        ] {
             check(text, None);
         }
         check(&"[".repeat(100_000), None);

@@ -92,11 +92,7 @@ fn hash_line_start(text: &str, heading: &Heading<'_>) -> usize {
     heading.start
 }
 
-fn message(
-    role: &'static str,
-    section: &fields::Section<'_>,
-    images: &ImageLines,
-) -> Result<Message, MessagesError> {
+fn message(role: &'static str, section: &fields::Section<'_>, images: &ImageLines) -> Result<Message, MessagesError> {
     let mut message = Message { content: None, ..Message::text(role, "") };
     let said = match role {
         "function" => {

@@ -31,7 +31,9 @@ pub(super) fn split(file: &Arc<SourceFile>) -> Result<Parts, Problem> {
         return Err(Problem::error("prompty::no_front_matter", "the file does not begin with front matter")
             .in_file(file)
             .at(Span::new(0, 0), "`---` is missing here")
-            .help("begin with a line `---`, then YAML (`name:`, `model:`, `inputs:`), a line `---`, and the template"));
+            .help(
+                "begin with a line `---`, then YAML (`name:`, `model:`, `inputs:`), a line `---`, and the template",
+            ));
     };
     let Some((front_end, body_start)) = lines.next() else {
         return Err(Problem::error("prompty::no_front_matter", "the front matter has no end")

@@ -1,5 +1,13 @@
 //! `.prompty` files: front matter and a template in one file, versions 1 (prompt flow's) and 2.
 
+mod bind;
+mod check;
+mod front;
+mod model;
+mod options;
+mod roles;
+mod variables;
+
 use std::sync::Arc;
 
 use sluicegate_source::{Problem, SourceFile, Span};
@@ -7,8 +15,8 @@ use sluicegate_value::{Map, Value};
 
 use sluicegate_model::Message;
 
-use crate::messages::MessagesError;
-use crate::template::{Binding, Rendered, Template};
+use crate::messages::{Flavour, MessagesError, chat_messages};
+use crate::template::{Binding, Mode, Rendered, Template};
 
 /// A prompty, read and checked. `${env:NAME}` in it stays as written until [`PromptyFile::resolve`].
 #[derive(Debug)]
@@ -133,8 +141,40 @@ impl PromptyFile {
         file: &Arc<SourceFile>,
         read_file: &dyn Fn(&str) -> Result<Arc<str>, String>,
     ) -> Result<Self, Vec<Problem>> {
-        let _ = (file, read_file);
-        Err(Vec::new())
+        let parts = front::split(file).map_err(|problem| vec![problem])?;
+        let root = front::read(file, parts.front, read_file)?;
+        let version = check::version(&root);
+        let mut check = check::Check { file, version, problems: Vec::new(), warnings: Vec::new() };
+        let declared = check.run(&root, read_file);
+        let (mut problems, mut warnings) = (check.problems, check.warnings);
+        variables::partial(&root, file, &mut warnings);
+        let (body, mode) = match version {
+            Version::V1 => (parts.body, Mode::PromptyV1),
+            Version::V2 => (without_outer_line_breaks(file, parts.body), Mode::PromptyV2),
+        };
+        let template = match Template::parse(file, body, mode) {
+            Ok(template) if problems.is_empty() => template,
+            Ok(_) => return Err(problems),
+            Err(problem) => {
+                problems.push(problem);
+                return Err(problems);
+            }
+        };
+        let front = root.to_value().as_map().cloned().unwrap_or_default();
+        Ok(Self {
+            version,
+            name: declared.name.unwrap_or_else(|| stem(file.name()).into()),
+            description: declared.description,
+            model: model::of(version, &front),
+            inputs: declared.inputs,
+            outputs: declared.outputs,
+            sample: declared.sample,
+            template: Arc::new(template),
+            variables: variables::find(&root, version),
+            front,
+            warnings,
+            file: file.clone(),
+        })
     }
 
     /// The same with every `${env:NAME}` replaced by what `lookup` gives. An unset one stays as written in version 1;
@@ -143,8 +183,10 @@ impl PromptyFile {
     /// # Errors
     /// Version 2: each unset one without a default.
     pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<Arc<str>>) -> Result<(PromptyModel, Map), Vec<Problem>> {
-        let _ = lookup;
-        Ok((self.model.clone(), self.front.clone()))
+        match variables::replace(&self.front, self.version, lookup) {
+            Ok(front) => Ok((model::of(self.version, &front), front)),
+            Err(unset) => Err(unset.iter().map(|(key, name)| self.unset_variable(key, name)).collect()),
+        }
     }
 
     /// The inputs of a render: what is given (names that the prompty does not know are ignored), else the defaults;
@@ -153,8 +195,7 @@ impl PromptyFile {
     /// # Errors
     /// Inputs that are neither given nor have a default: `Missing required inputs: ['q']`.
     pub fn bindings(&self, given: &Map) -> Result<Vec<Binding>, MissingInputs> {
-        let _ = given;
-        Ok(Vec::new())
+        bind::bindings(self, given)
     }
 
     /// Cuts a rendered prompt into messages, as this version does; `inputs` are what it was rendered with (the turns
@@ -163,8 +204,18 @@ impl PromptyFile {
     /// # Errors
     /// Text that is no conversation.
     pub fn messages(&self, rendered: &Rendered, inputs: &[Binding]) -> Result<Vec<Message>, MessagesError> {
-        let _ = (rendered, inputs);
-        Ok(Vec::new())
+        match self.version {
+            Version::V1 => chat_messages(rendered, Flavour::Prompty),
+            Version::V2 => roles::messages(self, rendered, inputs),
+        }
+    }
+
+    fn unset_variable(&self, key: &str, name: &str) -> Problem {
+        let span = self.variables.iter().find(|variable| &*variable.key == key).map(|variable| variable.span);
+        Problem::error("prompty::unset_variable", format!("environment variable `{name}` is not set"))
+            .in_file(&self.file)
+            .at(span.unwrap_or_default(), format!("`{key}` needs it"))
+            .help(format!("set it, or give a default: `${{env:{name}:…}}`"))
     }
 }
 
@@ -174,4 +225,19 @@ impl PromptyFile {
 pub struct MissingInputs {
     /// Their names, in the order of the file.
     pub names: Vec<Arc<str>>,
+}
+
+/// The body of a version 2 prompty: line breaks around it are not the author's text.
+fn without_outer_line_breaks(file: &SourceFile, body: Span) -> Span {
+    let text = file.slice(body);
+    let blank_lines = |letter: char| matches!(letter, '\n' | '\r');
+    let start = body.start as usize + (text.len() - text.trim_start_matches(blank_lines).len());
+    let trimmed = text.trim_matches(blank_lines);
+    Span::new(start, start + trimmed.len())
+}
+
+/// A file's name without folders and ending.
+fn stem(path: &str) -> &str {
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem })
 }

@@ -51,7 +51,11 @@ fn properties(value: Option<&Value>) -> Vec<Map> {
             .map(|(name, item)| {
                 let mut property = Map::from([("name", name.clone())]);
                 match item {
-                    Value::Map(item) => property.extend(item),
+                    Value::Map(item) => {
+                        for (key, value) in item.iter() {
+                            property.insert(key.clone(), value.clone());
+                        }
+                    }
                     other => {
                         property.insert("kind", super::check::kind_of(other));
                     }
@@ -60,18 +64,6 @@ fn properties(value: Option<&Value>) -> Vec<Map> {
             })
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-trait Extend {
-    fn extend(&mut self, other: &Map);
-}
-
-impl Extend for Map {
-    fn extend(&mut self, other: &Map) {
-        for (key, value) in other {
-            self.insert(key.clone(), value.clone());
-        }
     }
 }
 

@@ -140,3 +140,15 @@ fn one_node_alone_takes_what_it_read() {
     assert_eq!(alone.resolve_inputs(&Map::new()).unwrap().get("q"), Some(&Value::Int(1)), "its default stays");
     assert!(plan.only("nope").is_none());
 }
+
+#[test]
+fn one_node_alone_ignores_what_is_said_of_the_others() {
+    let plan = plan_of_yaml(FLOW);
+    let alone = plan.only("ask").unwrap();
+    let mut bindings = Bindings::new(&nothing);
+    bindings.nodes.insert("other".into(), NodeBinding { connection: Some("x".into()), ..NodeBinding::default() });
+    bindings.set = vec![Setting::parse("nodes.token.inputs.t=1").unwrap()];
+    assert_eq!(problems(&alone, &bindings).len(), 2);
+    bindings.whole = Some(&plan);
+    assert!(bind(&alone, &bindings).is_ok(), "and the variable of `token` is not asked for");
+}

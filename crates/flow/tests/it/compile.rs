@@ -96,9 +96,28 @@ fn values_of_a_wrong_shape_are_named_by_key() {
             "error flow::missing_key f/flow.dag.yaml:5:9: `expression` node `y` has no `expression` [write what it computes: `expression: \"items | length\"`]",
             "error flow::wrong_type f/flow.dag.yaml:7:15: `expression` must be text, not a number",
             "error flow::wrong_type f/flow.dag.yaml:8:12: `timeout` must be a time, not text [write it as `30s`, `500ms` or `2m`, or as a number of seconds]",
-            "error flow::wrong_value f/flow.dag.yaml:9:25: `max_attempts` must be at least 1",
+            "error flow::wrong_value f/flow.dag.yaml:9:25: `max_attempts` must be between 1 and 4294967295",
             "error flow::wrong_type f/flow.dag.yaml:10:16: `aggregation` must be `true` or `false`, not text",
             "error flow::wrong_type f/flow.dag.yaml:11:11: `inputs` must be a map, not text",
+        ],
+    );
+}
+
+#[test]
+fn numbers_and_conditions_that_nothing_can_be_made_of_are_told() {
+    check_problems(
+        "\
+outputs: {}
+nodes:
+- {name: a, type: loop, source: {path: ../g}, until: 'true', max_iterations: 5000000000}
+- {name: b, type: expression, expression: '1', activate: {if: }}
+- {name: c, type: expression, expression: '1', activate: {}}
+",
+        &[("g/flow.dag.yaml", "outputs: {}\nnodes: []\n")],
+        &[
+            "error flow::wrong_value f/flow.dag.yaml:3:78: `max_iterations` must be between 1 and 4294967295",
+            "error flow::bad_activate f/flow.dag.yaml:4:58: the condition of node `b` is not complete [write both `when:` and `is:`, or `if:` alone]",
+            "error flow::bad_activate f/flow.dag.yaml:5:58: the condition of node `c` is not complete [write both `when:` and `is:`, or `if:` alone]",
         ],
     );
 }
@@ -192,9 +211,9 @@ nodes:
         "inputs: {q: {type: string}}\noutputs: {}\nnodes:\n- {name: a, type: expression, expression: '1', activate: {if: 'inputs.qq or b.ouput or c'}}\n- {name: b, type: expression, expression: '2'}\n",
         &[],
         &[
-            "error flow::unknown_input f/flow.dag.yaml:4:63: node `a` reads flow input `qq`, which does not exist [did you mean `q`?]",
-            "error flow::unsupported_reference f/flow.dag.yaml:4:76: node `a` reads section `ouput` of node `b`; a node has only `output` [write `b.output`]",
-            "error flow::unknown_node f/flow.dag.yaml:4:87: the condition of node `a` reads `c`, which is neither `inputs` nor a node [did you mean `a`?]",
+            "error flow::unknown_input f/flow.dag.yaml:4:64: node `a` reads flow input `qq`, which does not exist [did you mean `q`?]",
+            "error flow::unsupported_reference f/flow.dag.yaml:4:77: node `a` reads section `ouput` of node `b`; a node has only `output` [write `b.output`]",
+            "error flow::unknown_node f/flow.dag.yaml:4:88: the condition of node `a` reads `c`, which is neither `inputs` nor a node [did you mean `a`?]",
         ],
     );
 }
@@ -220,7 +239,7 @@ nodes:
             "error flow::reserved_variable f/ask.jinja2:2:4: a template variable of `llm` node `ask` is named like API parameter `temperature` [rename it]",
             "warning flow::unsupplied_variable f/ask.jinja2:4:4: node `ask` gives no `qestion`: it prints as nothing [did you mean `question`?]",
             "error flow::reserved_variable f/say.jinja2:1:4: a variable of `prompt` node `say` cannot be named `template` [rename it]",
-            "error flow::template_syntax f/broken.jinja2:2:4: broken",
+            "error flow::template f/broken.jinja2:2:…",
         ],
     );
 }
@@ -231,8 +250,8 @@ fn an_expression_reads_only_what_its_node_takes() {
         "outputs: {}\nnodes:\n- {name: a, type: expression, expression: 'items|length + offset', inputs: {itms: 1}}\n",
         &[],
         &[
-            "error flow::unsupplied_variable f/flow.dag.yaml:3:42: the expression of node `a` reads `items`, which the node does not take [did you mean `itms`?]",
-            "error flow::unsupplied_variable f/flow.dag.yaml:3:57: the expression of node `a` reads `offset`, which the node does not take [add it to the node's inputs: `offset: ${…}`]",
+            "error flow::unsupplied_variable f/flow.dag.yaml:3:44: the expression of node `a` reads `items`, which the node does not take [did you mean `itms`?]",
+            "error flow::unsupplied_variable f/flow.dag.yaml:3:59: the expression of node `a` reads `offset`, which the node does not take [add it to the node's inputs: `offset: ${…}`]",
         ],
     );
 }
@@ -339,7 +358,7 @@ nodes:
         &[
             "warning flow::include_hidden f/flow.dag.yaml:2:62: `shared/own.jinja2` is not included: the flow has a `own.jinja2` of its own",
             "error flow::missing_file f/flow.dag.yaml:2:84: file `shared/gone` does not exist",
-            "error flow::template_syntax shared/text.jinja2:1:9: broken",
+            "error flow::template shared/text.jinja2:1:…",
         ],
     );
     let sound = yaml.replace(", ../shared/gone", "");
@@ -454,4 +473,70 @@ nodes:
     assert_eq!((node.cache, node.role_headers), (Some(false), false));
     assert!(matches!(&node.inputs["v"], Operand::Literal(value) if *value == Value::from("${env:TOKEN}")));
     assert!(plan.outputs["answer"].evaluation_only);
+}
+
+#[test]
+fn half_a_chat_is_warned_of() {
+    check_problems(
+        "inputs: {chat_history: {type: list}, q: {type: string, is_chat_input: true}}\noutputs: {}\nnodes: []\n",
+        &[],
+        &[
+            "warning flow::chat_markers f/flow.dag.yaml:1:10: this is no chat: it has a history, but 1 inputs with `is_chat_input` and 0 outputs with `is_chat_output` [a chat has exactly one of each]",
+        ],
+    );
+}
+
+#[test]
+fn images_given_by_path_wait_until_the_flow_runs() {
+    let plan = plan_of_yaml(
+        "inputs:\n  logo: {type: image, default: logo.png}\n  all: {type: list, default: [{data:image/png;path: logo.png}]}\noutputs: {}\nnodes: []\n",
+    );
+    let nothing = sluicegate_value::Map::new();
+    let errors: Vec<String> = plan.resolve_inputs(&nothing).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "input `logo`: image `logo.png` is a path, and nothing here reads files",
+            "input `all`: image `logo.png` is a path, and nothing here reads files",
+        ]
+    );
+    let read = |path: &str| match path {
+        "logo.png" => Ok(std::sync::Arc::from(&b"PNG"[..])),
+        _ => Err(sluicegate_flow::files::FileError::Missing(path.to_owned())),
+    };
+    let images = sluicegate_flow::image::Images::new(plan.message_format, &read);
+    let resolved = Value::from(plan.resolve_inputs_with(&nothing, &images).unwrap());
+    assert_eq!(
+        resolved.to_json(),
+        r#"{"logo":{"data:image/png;base64":"UE5H"},"all":[{"data:image/png;base64":"UE5H"}]}"#
+    );
+}
+
+#[test]
+fn a_file_is_read_once_however_many_nodes_use_it() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use sluicegate_flow::files::{FileError, FileKind, Files, MemoryFiles};
+
+    struct Counting(MemoryFiles, AtomicUsize);
+    impl Files for Counting {
+        fn read(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.read(path)
+        }
+        fn kind(&self, path: &str) -> FileKind {
+            self.0.kind(path)
+        }
+        fn list(&self, folder: &str) -> Result<Vec<String>, FileError> {
+            self.0.list(folder)
+        }
+    }
+    let nodes: String =
+        (0..20).map(|node| format!("- {{name: n{node}, type: prompt, source: {{path: t.jinja2}}}}\n")).collect();
+    let yaml = format!("outputs: {{}}\nnodes:\n{nodes}");
+    let files = Counting(MemoryFiles::new(&[("f/flow.dag.yaml", &yaml), ("f/t.jinja2", "hi")]), AtomicUsize::new(0));
+    let compiled = sluicegate_flow::compile::compile(&files, "f", &CompileOptions::default());
+    assert_eq!(compiled.plan.unwrap().nodes.len(), 20);
+    assert_eq!(files.1.into_inner(), 2);
 }

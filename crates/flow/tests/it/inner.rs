@@ -52,13 +52,13 @@ nodes:
         &[INNER],
         &[
             "error flow::missing_input f/flow.dag.yaml:3:10: node `one` does not give input `item`, which `inner` needs [add `item: ${…}` to its inputs]",
-            "error flow::unknown_inner_input f/flow.dag.yaml:3:61: flow `inner` has no input `itm` [did you mean `item`?]",
+            "error flow::unknown_inner_input f/flow.dag.yaml:3:62: flow `inner` has no input `itm` [did you mean `item`?]",
             "error flow::wrong_type f/flow.dag.yaml:4:59: `over` of node `many` must be a reference or a list",
             "error flow::unknown_inner_input f/flow.dag.yaml:4:69: flow `inner` has no input `itemm` [did you mean `item`?]",
             "error flow::missing_key f/flow.dag.yaml:5:10: `map` node `bare` has no `over` [name the list: `over: ${node.output}`]",
             "error flow::missing_key f/flow.dag.yaml:5:10: `map` node `bare` has no `as` [name the flow's input that gets the item: `item`, `style`, `extra`]",
             "error flow::missing_key f/flow.dag.yaml:6:10: `loop` node `again` has no `max_iterations` [say how many rounds it may take at most]",
-            "error flow::unsupplied_variable f/flow.dag.yaml:6:61: `until` of node `again` reads `finished`, which the flow does not give [it can read: `text`, `done`, `inputs`, `iteration`]",
+            "error flow::unsupplied_variable f/flow.dag.yaml:6:63: `until` of node `again` reads `finished`, which the flow does not give [it can read: `text`, `done`, `inputs`, `iteration`]",
             "error flow::missing_file f/flow.dag.yaml:7:43: file `gone` does not exist",
         ],
     );

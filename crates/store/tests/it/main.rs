@@ -1,5 +1,7 @@
 //! The store over real files, real processes and real failures.
 
+#![expect(clippy::unwrap_used, reason = "in the checks that tests share, a failure is the test's")]
+
 mod broken;
 mod crash;
 mod fixture;

@@ -116,9 +116,19 @@ impl Story {
     }
 
     pub(crate) fn end(&mut self, status: RunStatus, failure: Option<Failure>) -> &mut Self {
+        self.end_as(RUN, None, status, failure)
+    }
+
+    pub(crate) fn end_as(
+        &mut self,
+        span: u64,
+        parent: Option<u64>,
+        status: RunStatus,
+        failure: Option<Failure>,
+    ) -> &mut Self {
         let outputs = (status == RunStatus::Completed).then(|| Map::from([("entities", "Alice, Bob")]));
         let usage = usage();
-        self.add(RUN, None, "", EventKind::RunFinished { status, outputs, failure, usage, cost: Some(0.0125) })
+        self.add(span, parent, "", EventKind::RunFinished { status, outputs, failure, usage, cost: Some(0.0125) })
     }
 }
 

@@ -1,0 +1,223 @@
+//! Work becomes attempts: what begins, what is tried again, what is cancelled, and how each node ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{AbortHandle, Abortable};
+use futures_util::{FutureExt as _, StreamExt as _};
+use sluicegate_events::{CallEnd, EventKind, Failure, NodePath, Outcome, SpanRef};
+use sluicegate_model::Usage;
+use sluicegate_value::{Map, Value};
+
+use super::{Ended, EndedKind, Run, Working};
+use crate::calls::Calls;
+use crate::nodes::{self, AttemptFailure, Product};
+use crate::progress::{self, NodeRef, Work};
+
+impl<'a> Run<'a> {
+    pub(super) fn do_work(&mut self, work: Work) {
+        match work {
+            Work::Start(start) => self.start(start),
+            Work::Bypass { path, attempt, .. } => {
+                self.record_of_node(&path, attempt, None, finished(Outcome::Bypassed, Usage::default()));
+            }
+            Work::Finish { path, attempt, output, .. } => {
+                let opaque = output.holds_handle();
+                self.finish(&path, attempt, Outcome::Completed { output, headers: Vec::new(), opaque });
+            }
+            Work::Fail { path, node, attempt, failure } => {
+                if attempt == 0 || node.node().kind.inner().is_none() {
+                    self.finish(&path, attempt, Outcome::Failed { failure });
+                } else {
+                    self.adopt(&path, &node, attempt);
+                    self.attempt_failed(&path, attempt, AttemptFailure::of_inside(failure));
+                }
+            }
+            Work::Cancel { path } => self.cancel(&path),
+        }
+    }
+
+    pub(super) fn start(&mut self, start: progress::Start) {
+        let progress::Start { path, node, attempt, inputs, .. } = start;
+        let around = path.parent().map(|parent| self.span_of(&parent));
+        let span = self.spans.next(Some(around.unwrap_or(self.root).span_id));
+        self.leaves += usize::from(node.node().kind.inner().is_none());
+        let abort = AbortHandle::new_pair().0;
+        let working = Working { node, attempt, span, inputs: inputs.into(), abort, calls: Vec::new() };
+        self.nodes.insert(path.clone(), working);
+        self.begin_attempt(&path);
+    }
+
+    /// Begins the attempt that `Working` names: tells it, then polls the work.
+    pub(super) fn begin_attempt(&mut self, path: &NodePath) {
+        let Some(working) = self.nodes.get(path) else { return };
+        let (node, attempt, span, inputs) =
+            (working.node.clone(), working.attempt, working.span, working.inputs.clone());
+        let told = if self.engine.options.capture_content {
+            inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect::<Map>().into()
+        } else {
+            Value::Null
+        };
+        let node_kind = node.node().kind.word().to_owned();
+        self.record_of_node(path, attempt, Some(span), EventKind::NodeStarted { node_kind, inputs: told });
+        let timeout = node.node().timeout;
+        if node.node().kind.inner().is_some() {
+            if let Some(timeout) = timeout {
+                self.poll_for(path, attempt, async move {
+                    tokio::time::sleep(timeout).await;
+                    EndedKind::Clock(timeout)
+                });
+            }
+            return;
+        }
+        let mut calls = Calls {
+            engine: self.engine,
+            path: path.clone(),
+            attempt,
+            span,
+            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            say: self.say.clone(),
+            recorded: self.tally.replies_of(path),
+            made: 0,
+        };
+        self.poll_for(path, attempt, async move {
+            let work = nodes::attempt(&node, &inputs, &mut calls);
+            EndedKind::Attempt(match timeout {
+                None => work.await,
+                Some(timeout) => match tokio::time::timeout(timeout, work).await {
+                    Ok(done) => done,
+                    Err(_) => Err(AttemptFailure::passing(timed_out(timeout))),
+                },
+            })
+        });
+    }
+
+    pub(super) fn poll_for(
+        &mut self,
+        path: &NodePath,
+        attempt: u32,
+        work: impl Future<Output = EndedKind> + Send + 'a,
+    ) {
+        let (abort, registration) = AbortHandle::new_pair();
+        if let Some(working) = self.nodes.get_mut(path) {
+            working.abort = abort;
+        }
+        let path = path.clone();
+        let work = Abortable::new(work, registration);
+        self.working.push(Box::pin(async move {
+            let what = work.await.unwrap_or(EndedKind::Aborted);
+            Ended { path, attempt, what }
+        }));
+    }
+
+    /// Takes the ends of whatever is ready now.
+    pub(super) fn poll_working(&mut self) {
+        while let Some(Some(ended)) = self.working.next().now_or_never() {
+            self.ended(ended);
+        }
+        self.hear_all();
+    }
+
+    pub(super) fn ended(&mut self, ended: Ended) {
+        // What it said comes before its end.
+        self.hear_all();
+        let Ended { path, attempt, what } = ended;
+        if self.nodes.get(&path).is_none_or(|working| working.attempt != attempt) {
+            return;
+        }
+        match what {
+            EndedKind::Attempt(Ok(Product { output, headers })) => {
+                let opaque = output.holds_handle();
+                self.finish(&path, attempt, Outcome::Completed { output, headers, opaque });
+            }
+            EndedKind::Attempt(Err(failure)) => self.attempt_failed(&path, attempt, failure),
+            EndedKind::Pause => {
+                if let Some(working) = self.nodes.get_mut(&path) {
+                    working.attempt += 1;
+                }
+                self.begin_attempt(&path);
+            }
+            EndedKind::Clock(timeout) => self.progress.stop_inside(&path, timed_out(timeout)),
+            EndedKind::Aborted => {}
+        }
+    }
+
+    pub(super) fn attempt_failed(&mut self, path: &NodePath, attempt: u32, failed: AttemptFailure) {
+        let AttemptFailure { failure, again } = failed;
+        self.close_calls(path);
+        let failures = self.tally.failures_of(path) + 1;
+        let policy = self.nodes.get(path).and_then(|working| working.node.node().retry.clone());
+        let policy = policy.filter(|policy| {
+            again && failures < policy.max_attempts && !self.interrupted && self.progress.admits(path)
+        });
+        let Some(policy) = policy else { return self.finish(path, attempt, Outcome::Failed { failure }) };
+        let doubled = policy.initial.saturating_mul(2_u32.saturating_pow(failures - 1));
+        let pause = doubled.min(policy.max);
+        let span = self.span_of(path);
+        let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.record_of_node(path, attempt, Some(span), EventKind::NodeAttemptFailed { failure, retry_in_ms });
+        self.abort(path);
+        self.poll_for(path, attempt, async move {
+            tokio::time::sleep(pause).await;
+            EndedKind::Pause
+        });
+    }
+
+    /// A node is over; successors follow when the journal has it.
+    pub(super) fn finish(&mut self, path: &NodePath, attempt: u32, outcome: Outcome) {
+        self.close_calls(path);
+        self.abort(path);
+        let span = (attempt > 0).then(|| self.span_of(path));
+        let usage = self.tally.usage_of(path);
+        self.record_of_node(path, attempt, span, finished(outcome, usage));
+        if let Some(working) = self.nodes.remove(path) {
+            self.leaves -= usize::from(working.node.node().kind.inner().is_none());
+        }
+    }
+
+    pub(super) fn cancel(&mut self, path: &NodePath) {
+        // What is done by now counts: no reply is thrown away that somebody paid for.
+        self.poll_working();
+        if let Some(working) = self.nodes.get(path) {
+            self.finish(path, working.attempt, Outcome::Cancelled);
+        }
+    }
+
+    /// Ends calls of which nobody will hear any more.
+    pub(super) fn close_calls(&mut self, path: &NodePath) {
+        let Some(working) = self.nodes.get_mut(path) else { return };
+        let attempt = working.attempt;
+        for call in std::mem::take(&mut working.calls) {
+            self.record_call_end(path, attempt, &call, CallEnd::Cancelled, None);
+        }
+    }
+
+    pub(super) fn abort(&mut self, path: &NodePath) {
+        if let Some(working) = self.nodes.get(path) {
+            working.abort.abort();
+        }
+    }
+
+    /// A node with a flow inside that only a past process began.
+    pub(super) fn adopt(&mut self, path: &NodePath, node: &NodeRef, attempt: u32) {
+        if self.nodes.contains_key(path) {
+            return;
+        }
+        let (span, abort) = (self.span_of(path), AbortHandle::new_pair().0);
+        let working = Working { node: node.clone(), attempt, span, inputs: Arc::new([]), abort, calls: Vec::new() };
+        self.nodes.insert(path.clone(), working);
+    }
+
+    pub(super) fn span_of(&self, path: &NodePath) -> SpanRef {
+        let here = self.nodes.get(path).map(|working| working.span);
+        here.or_else(|| self.tally.span_of(path)).unwrap_or(self.root)
+    }
+}
+
+fn finished(outcome: Outcome, usage: Usage) -> EventKind {
+    EventKind::NodeFinished { outcome, usage }
+}
+
+fn timed_out(after: Duration) -> Failure {
+    Failure::new("timeout", format!("not done within {after:?}")).hint("give the node a longer `timeout`, or a `retry`")
+}

@@ -1,0 +1,106 @@
+//! How a run ends, and the report that it leaves.
+
+use std::time::Duration;
+
+use sluicegate_events::{Event, EventKind, Failure, JournalError, NodePath, RunId, RunStatus, Scope};
+use sluicegate_model::Usage;
+use sluicegate_value::Map;
+
+use super::Run;
+use crate::engine::RunReport;
+use crate::progress::LineOutcome;
+
+impl Run<'_> {
+    pub(super) async fn end(self, outcome: LineOutcome) -> RunReport {
+        let aggregation_failure = outcome.aggregation_failure.map(|failed| failed.failure);
+        match outcome.result {
+            Ok(outputs) => self.close(RunStatus::Completed, Some(outputs), None, None, aggregation_failure).await,
+            Err(failed) => {
+                let path = Some(failed.path).filter(|path| !path.is_root());
+                self.close(RunStatus::Failed, None, Some(failed.failure), path, aggregation_failure).await
+            }
+        }
+    }
+
+    pub(super) async fn close(
+        mut self,
+        status: RunStatus,
+        outputs: Option<Map>,
+        failure: Option<Failure>,
+        failed_node: Option<NodePath>,
+        aggregation_failure: Option<Failure>,
+    ) -> RunReport {
+        let (usage, cost) = (self.tally.usage, self.tally.cost());
+        let finished = EventKind::RunFinished { status, outputs, failure, usage, cost };
+        let event = self.ledger.event(Scope::default(), Some(self.root), finished);
+        let kept = self.ledger.record(event, false);
+        self.tally.hear(kept);
+        // What is shown is what is kept, so that no secret comes out this way either.
+        let (outputs, failure) = match &kept.kind {
+            EventKind::RunFinished { outputs, failure, .. } => (outputs.clone(), failure.clone()),
+            _ => (None, None),
+        };
+        self.ledger.flush();
+        if self.ledger.is_appending()
+            && let Err(error) = self.ledger.acked().await
+        {
+            return self.end_without_journal(error);
+        }
+        let mut report = self.report(status);
+        report.outputs = outputs;
+        report.failure = failure;
+        report.failed_node = failed_node;
+        report.aggregation_failure = aggregation_failure;
+        report
+    }
+
+    /// Nothing that happened since the last answer may be built upon, and there is nowhere to write why.
+    pub(super) fn end_without_journal(self, error: JournalError) -> RunReport {
+        let mut report = self.report(RunStatus::Failed);
+        report.failure = Some(
+            Failure::new("journal", error.to_string())
+                .hint("what was recorded before is kept; make room and resume the run, or use `--no-store`"),
+        );
+        report.journal_error = Some(error);
+        report
+    }
+
+    pub(super) fn report(self, status: RunStatus) -> RunReport {
+        RunReport {
+            run: self.ledger.run.clone(),
+            trace_id: self.root.trace_id,
+            status,
+            outputs: None,
+            failure: None,
+            failed_node: None,
+            aggregation_failure: None,
+            usage: self.tally.usage,
+            cost: self.tally.cost(),
+            duration: self.tally.duration(),
+            journal_error: None,
+            waiting: self.progress.held().map(|held| held.path).collect(),
+            warnings: self.engine.listeners.finish(),
+            nodes: self.tally.into_reports(),
+        }
+    }
+}
+
+/// The report of a run that cannot be resumed.
+pub(super) fn refused(first: Option<&Event>, why: &str) -> Box<RunReport> {
+    Box::new(RunReport {
+        run: first.map_or_else(|| RunId("".into()), |event| event.run.clone()),
+        trace_id: first.and_then(|event| event.trace).map_or(0, |span| span.trace_id),
+        status: RunStatus::Failed,
+        outputs: None,
+        failure: Some(Failure::new("resume", why)),
+        failed_node: None,
+        aggregation_failure: None,
+        nodes: Vec::new(),
+        usage: Usage::default(),
+        cost: None,
+        duration: Duration::ZERO,
+        journal_error: None,
+        waiting: Vec::new(),
+        warnings: Vec::new(),
+    })
+}

@@ -1,0 +1,123 @@
+//! What nodes say on the way, and what is made of everything that happened: events.
+
+use sluicegate_events::{CallEnd, Event, EventKind, NodePath, Scope, SpanRef};
+use sluicegate_model::CallNotice;
+use sluicegate_value::Value;
+
+use super::{OpenCall, Run};
+use crate::calls::{CallStarted, Said, SaidKind};
+
+impl Run<'_> {
+    pub(super) fn hear_all(&mut self) {
+        while let Ok(said) = self.said.try_recv() {
+            self.heard(said);
+        }
+    }
+
+    pub(super) fn heard(&mut self, said: Said) {
+        let Said { path, attempt, call, what } = said;
+        let Some(working) = self.nodes.get_mut(&path).filter(|working| working.attempt == attempt) else { return };
+        if let SaidKind::Started(started) = what {
+            return self.call_started(&path, attempt, call, *started);
+        }
+        let Some(position) = working.calls.iter().position(|open| open.call == call) else { return };
+        match what {
+            SaidKind::Started(_) => {}
+            SaidKind::Noticed(notice) => {
+                let open = &mut working.calls[position];
+                let span = open.span;
+                match notice {
+                    CallNotice::Queued => {}
+                    CallNotice::AttemptStarted { attempt } => open.attempts = open.attempts.max(attempt),
+                    CallNotice::FirstChunk { after } => open.first_chunk = Some(after),
+                    CallNotice::Chunk { text } => {
+                        let scope = Scope { path, attempt, ..Scope::default() };
+                        let event = self.ledger.event(scope, Some(span), EventKind::Chunk { text });
+                        self.ledger.mention(event);
+                    }
+                    CallNotice::AttemptFailed { attempt: of_call, error, retry_in } => {
+                        open.attempts = open.attempts.max(of_call);
+                        let kind = EventKind::ModelAttemptFailed {
+                            call,
+                            attempt: of_call,
+                            failure: crate::calls::model_failure(&error),
+                            retry_in_ms: retry_in.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+                        };
+                        self.record_of_node(&path, attempt, Some(span), kind);
+                    }
+                }
+            }
+            SaidKind::Ended(answer) => {
+                let open = working.calls.remove(position);
+                let (end, cost) = match answer {
+                    Ok(reply) => {
+                        let cost = self.engine.prices.cost(&open.model, reply.model.as_deref(), &reply.usage);
+                        (CallEnd::Replied { reply }, cost)
+                    }
+                    Err(failure) => (CallEnd::Failed { failure }, None),
+                };
+                self.record_call_end(&path, attempt, &open, end, cost);
+            }
+        }
+    }
+
+    pub(super) fn call_started(&mut self, path: &NodePath, attempt: u32, call: u32, started: CallStarted) {
+        let CallStarted { span, about, model, request, stream, request_hash } = started;
+        if let Some(working) = self.nodes.get_mut(path) {
+            working.calls.push(OpenCall { call, span, model: model.clone(), attempts: 1, first_chunk: None });
+        }
+        let request = if self.engine.options.capture_content { request } else { Value::Null };
+        let kind = EventKind::ModelCallStarted {
+            call,
+            connection: about.connection.0.to_string(),
+            provider: about.provider.to_string(),
+            host: about.host.to_string(),
+            port: about.port,
+            model: model.to_string(),
+            request,
+            stream,
+            request_hash,
+        };
+        self.record_of_node(path, attempt, Some(span), kind);
+    }
+
+    pub(super) fn record_call_end(
+        &mut self,
+        path: &NodePath,
+        attempt: u32,
+        call: &OpenCall,
+        end: CallEnd,
+        cost: Option<f64>,
+    ) {
+        let kind = EventKind::ModelCallFinished {
+            call: call.call,
+            end,
+            attempts: call.attempts,
+            first_chunk_us: call.first_chunk.map(|after| u64::try_from(after.as_micros()).unwrap_or(u64::MAX)),
+            cost,
+        };
+        self.record_of_node(path, attempt, Some(call.span), kind);
+    }
+
+    pub(super) fn record_of_node(&mut self, path: &NodePath, attempt: u32, span: Option<SpanRef>, kind: EventKind) {
+        let event = self.ledger.event(Scope { path: path.clone(), attempt, ..Scope::default() }, span, kind);
+        // The end of a node is what others build upon, so progress hears of it only when the journal has it.
+        let hold_back = matches!(event.kind, EventKind::NodeFinished { .. });
+        if !hold_back {
+            self.take(&event);
+        }
+        self.tally.hear(self.ledger.record(event, hold_back));
+    }
+
+    pub(super) fn record_of_run(&mut self, kind: EventKind) {
+        let event = self.ledger.event(Scope::default(), Some(self.root), kind);
+        self.tally.hear(self.ledger.record(event, false));
+    }
+
+    /// Tells progress what happened. The engine only tells what progress asked for, so a refusal is its own defect.
+    pub(super) fn take(&mut self, event: &Event) {
+        if let Err(error) = self.progress.apply(event) {
+            self.broken = Some(error.to_string());
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A flow in strings, a model that says what the test tells it, a journal that a test can read.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sluicegate_events::{CallEnd, Event, EventKind, Journal, JournalError, Outcome, RunStatus};
+use sluicegate_executor::{Engine, Listeners, NewRun, Options, RunReport, Start};
+use sluicegate_flow::bind::{self, Bindings, BoundPlan};
+use sluicegate_flow::compile::{CompileOptions, compile};
+use sluicegate_flow::files::MemoryFiles;
+use sluicegate_model::*;
+use sluicegate_source::Problem;
+use sluicegate_value::{Map, Value, json};
+
+/// Compiles and binds the flow in `flow.dag.yaml` of these files.
+pub(crate) fn plan(files: &[(&str, &str)]) -> BoundPlan {
+    try_plan(files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+pub(crate) fn try_plan(files: &[(&str, &str)]) -> Result<BoundPlan, Vec<Problem>> {
+    let compiled = compile(&MemoryFiles::new(files), "flow.dag.yaml", &CompileOptions::default());
+    let Some(plan) = compiled.plan else { return Err(compiled.problems) };
+    let lookup = |_: &str| None;
+    let bindings = Bindings { connection_name: Some("fake".into()), ..Bindings::new(&lookup) };
+    bind::bind(&plan, &bindings)
+}
+
+/// A flow with one file.
+pub(crate) fn flow(yaml: &str) -> BoundPlan {
+    plan(&[("flow.dag.yaml", yaml)])
+}
+
+pub(crate) fn inputs(text: &str) -> Map {
+    json::read(text).unwrap().as_map().unwrap().clone()
+}
+
+/// What the model says to a request, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) after: Duration,
+    pub(crate) says: Result<String, ModelError>,
+}
+
+impl Answer {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self { after: Duration::from_millis(10), says: Ok(text.into()) }
+    }
+
+    pub(crate) fn error(error: ModelError) -> Self {
+        Self { after: Duration::from_millis(10), says: Err(error) }
+    }
+
+    pub(crate) fn after(self, after: Duration) -> Self {
+        Self { after, ..self }
+    }
+}
+
+/// Answers by the last message and how often that was asked before.
+type Script = dyn Fn(&str, usize) -> Answer + Send + Sync;
+
+pub(crate) struct FakeModel {
+    about: About,
+    script: Box<Script>,
+    pub(crate) asked: Mutex<Vec<(ChatRequest, Option<TraceContext>)>>,
+    in_flight: AtomicUsize,
+    pub(crate) most_in_flight: AtomicUsize,
+}
+
+impl FakeModel {
+    pub(crate) fn new(script: impl Fn(&str, usize) -> Answer + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            about: About { connection: "fake".into(), provider: "simulated".into(), host: "".into(), port: 0 },
+            script: Box::new(script),
+            asked: Mutex::default(),
+            in_flight: AtomicUsize::new(0),
+            most_in_flight: AtomicUsize::new(0),
+        })
+    }
+
+    /// Says what it hears, in brackets.
+    pub(crate) fn echo() -> Arc<Self> {
+        Self::new(|text, _| Answer::text(format!("[{text}]")))
+    }
+
+    /// The last message of every request, in order.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().map(|(request, _)| last_text(request)).collect()
+    }
+}
+
+fn last_text(request: &ChatRequest) -> String {
+    match &request.prompt {
+        Prompt::Text(text) => text.to_string(),
+        Prompt::Messages(messages) => {
+            messages.last().and_then(|message| message.content.as_ref()).map(Content::plain_text).unwrap_or_default()
+        }
+    }
+}
+
+/// Counts down when a call ends or is given up.
+struct InFlight<'a>(&'a AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl ChatModel for FakeModel {
+    fn chat<'a>(
+        &'a self,
+        request: &'a ChatRequest,
+        context: &'a CallContext,
+    ) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
+        Box::pin(async move {
+            let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+            let _in_flight = InFlight(&self.in_flight);
+            self.most_in_flight.fetch_max(now, Ordering::SeqCst);
+            let text = last_text(request);
+            let before = self.heard().iter().filter(|heard| **heard == text).count();
+            self.asked.lock().unwrap().push((request.clone(), context.trace));
+            context.notices.notice(CallNotice::AttemptStarted { attempt: 1 });
+            let answer = (self.script)(&text, before);
+            tokio::time::sleep(answer.after).await;
+            let said = answer.says?;
+            if request.stream {
+                context.notices.notice(CallNotice::FirstChunk { after: answer.after });
+                for piece in said.split_inclusive(' ') {
+                    context.notices.notice(CallNotice::Chunk { text: piece.into() });
+                }
+            }
+            Ok(ChatReply {
+                message: Message::text("assistant", said.clone()).to_value(),
+                text: Some(said.into()),
+                finish_reason: Some("stop".into()),
+                model: Some("served".into()),
+                id: None,
+                usage: Usage { input_tokens: Some(10), output_tokens: Some(5), ..Usage::default() },
+                body: Value::Null,
+            })
+        })
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+pub(crate) struct FakeModels(pub(crate) Arc<FakeModel>);
+
+impl Models for FakeModels {
+    fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError> {
+        if *connection != self.0.about.connection {
+            let known = vec![self.0.about.connection.to_string()];
+            return Err(ModelError::NoSuchConnection { name: connection.to_string(), known });
+        }
+        Ok(self.0.clone())
+    }
+}
+
+/// Keeps events in memory, and fails at a batch if told so.
+#[derive(Default)]
+pub(crate) struct MemoryJournal {
+    pub(crate) kept: Mutex<Vec<Event>>,
+    pub(crate) batches: AtomicUsize,
+    pub(crate) fails_at: Option<usize>,
+    /// How long a commit takes.
+    pub(crate) commit: Duration,
+    /// Told of the number of events after each batch.
+    pub(crate) grown: tokio::sync::watch::Sender<usize>,
+}
+
+impl Journal for MemoryJournal {
+    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.commit).await;
+            if Some(self.batches.fetch_add(1, Ordering::SeqCst)) == self.fails_at {
+                return Err(JournalError { place: "memory".to_owned(), message: "disk full".to_owned() });
+            }
+            let mut kept = self.kept.lock().unwrap();
+            kept.extend(events);
+            self.grown.send_replace(kept.len());
+            Ok(())
+        })
+    }
+}
+
+impl MemoryJournal {
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.kept.lock().unwrap().clone()
+    }
+}
+
+/// An engine of these parts.
+pub(crate) fn engine(model: &Arc<FakeModel>, journal: &Arc<MemoryJournal>) -> Engine {
+    Engine {
+        journal: journal.clone(),
+        listeners: Listeners::default(),
+        models: Arc::new(FakeModels(model.clone())),
+        prices: Prices([("m".into(), Price { input: 1.0, cached_input: None, output: 2.0 })].into()),
+        redact: Arc::new(|text| text.contains("s3cret").then(|| text.replace("s3cret", "***"))),
+        options: Options::default(),
+    }
+}
+
+pub(crate) async fn run_with(engine: &Engine, plan: &BoundPlan, given: &str) -> RunReport {
+    let inputs = plan.plan().resolve_inputs(&inputs(given)).unwrap();
+    sluicegate_executor::run(engine, plan, Start::New(NewRun::of(inputs)), std::future::pending()).await
+}
+
+/// Runs with a model of one's own and returns what happened too.
+pub(crate) async fn run(plan: &BoundPlan, model: &Arc<FakeModel>, given: &str) -> (RunReport, Vec<Event>) {
+    let journal = Arc::new(MemoryJournal::default());
+    let report = run_with(&engine(model, &journal), plan, given).await;
+    (report, journal.events())
+}
+
+pub(crate) fn outputs(report: &RunReport) -> String {
+    assert_eq!(report.status, RunStatus::Completed, "{:#?}", report.failure);
+    Value::from(report.outputs.clone().unwrap()).to_json()
+}
+
+/// Events in short: `+a` began, `-a` ended, `?a` asked a model, `!a` heard from it, `~a` will be tried again.
+pub(crate) fn in_short(events: &[Event]) -> String {
+    let words = events.iter().map(|event| {
+        let path = &event.scope.path;
+        match &event.kind {
+            EventKind::RunStarted { .. } => "started".to_owned(),
+            EventKind::RunResumed { repeated_calls } => format!("resumed({repeated_calls})"),
+            EventKind::RunFinished { status, .. } => format!("{status:?}").to_lowercase(),
+            EventKind::NodeStarted { .. } => format!("+{path}"),
+            EventKind::NodeAttemptFailed { failure, .. } => format!("~{path}({})", failure.code),
+            EventKind::NodeFinished { outcome, .. } => match outcome {
+                Outcome::Completed { .. } => format!("-{path}"),
+                Outcome::Bypassed => format!("-{path}(bypassed)"),
+                Outcome::Failed { failure } => format!("-{path}({})", failure.code),
+                Outcome::Waiting { .. } => format!("-{path}(waiting)"),
+                Outcome::Cancelled => format!("-{path}(cancelled)"),
+            },
+            EventKind::ModelCallStarted { .. } => format!("?{path}"),
+            EventKind::ModelCallFinished { end, .. } => match end {
+                CallEnd::Replied { .. } => format!("!{path}"),
+                CallEnd::Failed { failure } => format!("!{path}({})", failure.code),
+                CallEnd::Cancelled => format!("!{path}(cancelled)"),
+            },
+            other => format!("{other:?}"),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,277 @@
+//! Templates: the Jinja that prompt flow's authors write, on minijinja, with Python's habits.
+//!
+//! Three things stand between an author's template and minijinja:
+//!
+//! * **Role safety.** A role header counts only where the template itself has one. [`rewrite`] marks those places
+//!   before the template is compiled, [`marks`] reads the marks back; data can hold none.
+//! * **Python's behaviour.** What prints, prints as in Python ([`print`]); methods and filters that jinja2 has and
+//!   minijinja lacks are ours ([`methods`], [`filters`]); errors speak Python's words ([`failure`]).
+//! * **A budget.** Fuel counts steps, [`guards`] count bytes, so that a template can fail but not hang or fill memory.
+//!
+//! ```text
+//! source ─scan─► text and tags ─rewrite─► marked and guarded source ─minijinja─► text ─take─► Rendered { text, headers }
+//! ```
+//!
+//! There is no loader: `include`, `import` and `extends` are problems. A [`Template`] is parsed once and shared by
+//! threads.
+
+mod arguments;
+mod check;
+mod engine;
+mod error;
+mod expression;
+mod failure;
+mod filters;
+mod format;
+mod guards;
+mod inputs;
+mod marks;
+mod methods;
+mod numbers;
+mod print;
+mod rewrite;
+mod scan;
+mod tojson;
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::{Environment, Value as Item};
+use sluicegate_source::{Problem, SourceFile, Span};
+use sluicegate_value::{Blob, Value};
+
+pub use error::RenderError;
+pub use expression::Expression;
+
+use engine::Text;
+use failure::Origin;
+use print::Style;
+use rewrite::{Options, Rewritten};
+use scan::{Piece, SyntaxError, Token};
+
+/// Whose habits a template follows (spec: promptflow.md §2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// An `llm` node: a list among the inputs prints one `str()` per line, at any depth; image markdown stays as it is.
+    Llm,
+    /// A `prompt` node: Python's printing throughout.
+    Prompt,
+    /// A prompty of version 1, or a vision tool: image markdown is expanded.
+    PromptyV1,
+    /// A prompty of version 2: lower-case booleans, empty null, whole floats without a point, no trimmed blocks.
+    PromptyV2,
+}
+
+/// A random number for one render. Only the placeholders of thread inputs (prompty version 2) use it; role headers
+/// are safe without, since data can hold no mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonce(pub u128);
+
+/// Whether an input's text may hold role headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Never: the text came from outside.
+    Data,
+    /// Yes: it is the text of a `python` node; texts within lists and maps too.
+    Author,
+    /// Yes, those that end at these byte offsets: it is the text of a `prompt` node, see [`Rendered::headers`].
+    Headers(Arc<[u32]>),
+}
+
+/// An input of a render.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// The variable.
+    pub name: Arc<str>,
+    /// Its value.
+    pub value: Value,
+    /// Whether its text may hold role headers.
+    pub trust: Trust,
+}
+
+/// A template, parsed and checked.
+pub struct Template {
+    file: Arc<SourceFile>,
+    span: Span,
+    mode: Mode,
+    env: Environment<'static>,
+    rewritten: Rewritten,
+    variables: Vec<(Arc<str>, Span)>,
+    image_variables: Vec<(Arc<str>, Span)>,
+}
+
+/// A template's text, filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// The text.
+    pub text: Arc<str>,
+    /// Byte offsets in the text, ascending, each just after the colon of a role header (or of a field such as `name:`)
+    /// that the template or trusted text wrote. What looks like a header and is not listed is data.
+    pub headers: Arc<[u32]>,
+    /// The images among the inputs: a line that prints as one of them becomes it.
+    pub images: Vec<Arc<Blob>>,
+}
+
+impl Binding {
+    /// An input from outside.
+    pub fn data(name: impl Into<Arc<str>>, value: impl Into<Value>) -> Self {
+        Self { name: name.into(), value: value.into(), trust: Trust::Data }
+    }
+}
+
+impl Mode {
+    fn style(self) -> Style {
+        if self == Self::PromptyV2 { Style::Plain } else { Style::Python }
+    }
+
+    fn options(self) -> Options {
+        let is_v2 = self == Self::PromptyV2;
+        Options { trim_blocks: !is_v2, expand_images: self == Self::PromptyV1, open_end: is_v2 }
+    }
+}
+
+impl Template {
+    /// Parses the part of `file` that is a template.
+    ///
+    /// # Errors
+    /// What Python's jinja2 would refuse, with its place, and what has no meaning here (`include`, `import`,
+    /// `extends`, `'..' % x`).
+    pub fn parse(file: &Arc<SourceFile>, span: Span, mode: Mode) -> Result<Self, Problem> {
+        let source = file.slice(span);
+        let in_file = |range: std::ops::Range<usize>| {
+            Span::new(span.start as usize + range.start, span.start as usize + range.end)
+        };
+        let problem = |error: SyntaxError| {
+            Problem::error("flow::template", format!("template: {}", error.message)).in_file(file).at(in_file(error.at), "")
+        };
+        let (rewritten, pieces) = rewrite::template(source, mode.options()).map_err(problem)?;
+        let base = engine::base(mode.style());
+        check::tags(source, &pieces, base).map_err(problem)?;
+        // As the author wrote it, so that places and words are about that.
+        let original = base.template_from_str(source).map_err(|error| problem(syntax_error(&error, source)))?;
+        let undeclared = original.undeclared_variables(false);
+        let tokens: Vec<&[Token]> = pieces
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Print(tag) | Piece::Block(tag) => Some(&*tag.tokens),
+                Piece::Text(_) => None,
+            })
+            .collect();
+        let variables = check::variables(source, &undeclared, &tokens);
+        let images = rewritten.images.iter().map(|range| (Arc::from(&source[range.clone()]), in_file(range.clone())));
+        let image_variables = images.collect();
+        let mut env = base.clone();
+        env.add_template_owned(engine::NAME, rewritten.text.clone()).map_err(|error| {
+            let at = error.range().map_or(0..0, |range| rewritten.origin(range.start)..rewritten.origin(range.end));
+            problem(SyntaxError { message: error.detail().unwrap_or("cannot be read").to_owned(), at })
+        })?;
+        let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
+        Ok(Self { file: file.clone(), span, mode, env, rewritten, variables, image_variables })
+    }
+
+    /// Parses a whole file.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_file(file: &Arc<SourceFile>, mode: Mode) -> Result<Self, Problem> {
+        Self::parse(file, Span::new(0, file.text().len()), mode)
+    }
+
+    /// The variables that a caller may give, each with the place where it is first read.
+    #[must_use]
+    pub fn variables(&self) -> &[(Arc<str>, Span)] {
+        &self.variables
+    }
+
+    /// The variables that stand in image markdown, `![image]({{x}})`: they are inputs of type image.
+    #[must_use]
+    pub fn image_variables(&self) -> &[(Arc<str>, Span)] {
+        &self.image_variables
+    }
+
+    /// Whose habits it follows.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The file that it stands in.
+    #[must_use]
+    pub fn file(&self) -> &Arc<SourceFile> {
+        &self.file
+    }
+
+    /// Its source text.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.file.slice(self.span)
+    }
+
+    /// Fills it in. A variable without a binding is undefined: it prints as nothing, and reading an attribute of it
+    /// fails.
+    ///
+    /// # Errors
+    /// What fails in Python, in Python's words, with its place; and what goes beyond the budget.
+    pub fn render(&self, inputs: &[Binding], nonce: Nonce) -> Result<Rendered, RenderError> {
+        let origin = Origin { file: &self.file, span: self.span, rewritten: &self.rewritten, has_places: true };
+        let mut images = Vec::new();
+        let variables = inputs.iter().map(|binding| {
+            collect_images(&binding.value, &mut images);
+            (binding.name.clone(), self.item(binding, nonce))
+        });
+        let root = Item::from_object(inputs::Variables(variables.collect()));
+        let mut text = Text::default();
+        let template = self.env.get_template(engine::NAME).map_err(|error| origin.error(&error))?;
+        template.render_captured_to(root, &mut text).map_err(|error| origin.error(&error))?;
+        let (text, headers) = marks::take(text.into_string());
+        Ok(Rendered { text: text.into(), headers: headers.into(), images })
+    }
+
+    fn item(&self, binding: &Binding, nonce: Nonce) -> Item {
+        let origin = inputs::Origin { author: binding.trust == Trust::Author, lines: self.mode == Mode::Llm };
+        if self.mode == Mode::PromptyV2 && binding.value.get("_kind").and_then(Value::as_str) == Some("thread") {
+            return Item::from(thread_placeholder(&binding.name, nonce));
+        }
+        if let (Trust::Headers(headers), Value::Str(text)) = (&binding.trust, &binding.value) {
+            // The offsets are of the text as it is; what looks like a mark in it goes first, byte for byte.
+            let clean = marks::clean(text);
+            return marks::mark_at(&clean, headers).map_or_else(|| Item::from(clean), Item::from);
+        }
+        inputs::item(&binding.value, origin)
+    }
+}
+
+/// What stands in a rendered prompty of version 2 where the turns of a thread input belong. An input is a thread if
+/// its value is a map with `_kind: thread`.
+#[must_use]
+pub fn thread_placeholder(name: &str, nonce: Nonce) -> String {
+    format!("__PROMPTY_THREAD_{:08x}_{name}__", nonce.0 as u32)
+}
+
+fn syntax_error(error: &minijinja::Error, source: &str) -> SyntaxError {
+    let at = error.range().filter(|range| source.get(range.clone()).is_some()).unwrap_or_else(|| {
+        let start = source.split_inclusive('\n').take(error.line().unwrap_or(1) - 1).map(str::len).sum::<usize>();
+        start..start
+    });
+    SyntaxError { message: error.detail().unwrap_or("this is no template").to_owned(), at }
+}
+
+fn collect_images(value: &Value, images: &mut Vec<Arc<Blob>>) {
+    match value {
+        Value::Blob(blob) => images.push(blob.clone()),
+        Value::List(items) => items.iter().for_each(|item| collect_images(item, images)),
+        Value::Map(map) => map.values().for_each(|item| collect_images(item, images)),
+        _ => {}
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.file.position(self.span.start);
+        out.debug_struct("Template")
+            .field("file", &self.file.name())
+            .field("line", &place.line)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}

