@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use sluicegate_events::{CallEnd, Event, EventKind, NodePath, Outcome, SpanRef};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, SpanRef};
 use sluicegate_model::{ChatReply, Usage};
 
 use crate::engine::{NodeReport, NodeStatus};
@@ -160,14 +160,19 @@ impl Tally {
         self.nodes.get(path).map_or(0, |node| node.failures)
     }
 
+    /// Why a node failed.
+    pub(crate) fn failure_of(&self, path: &NodePath) -> Option<&Failure> {
+        self.nodes.get(path)?.report.failure.as_ref()
+    }
+
     /// The span of a node's last attempt.
     pub(crate) fn span_of(&self, path: &NodePath) -> Option<SpanRef> {
         self.nodes.get(path)?.span
     }
 
     /// Replies that a node got before it was interrupted.
-    pub(crate) fn replies_of(&mut self, path: &NodePath) -> Vec<(String, ChatReply)> {
-        self.nodes.get_mut(path).map(|node| node.replies.clone()).unwrap_or_default()
+    pub(crate) fn replies_of(&self, path: &NodePath) -> Vec<(String, ChatReply)> {
+        self.nodes.get(path).map(|node| node.replies.clone()).unwrap_or_default()
     }
 
     pub(crate) fn cost(&self) -> Option<f64> {

@@ -6,15 +6,15 @@
 pub mod bind;
 pub mod coerce;
 pub mod compile;
-mod file;
 pub mod draw;
+mod file;
 pub mod files;
 pub mod image;
 pub mod messages;
 mod only;
 pub mod plan;
-pub mod property;
 pub mod prompty;
+pub mod property;
 pub mod reference;
 pub mod request;
 pub mod schema;

@@ -171,7 +171,10 @@ fn trust(flow: &FlowState, operand: &Operand) -> Trust {
             match (&node.kind, &flow.nodes[id.index()].stage) {
                 _ if !node.role_headers => Trust::Data,
                 (NodeKind::Python(_), _) => Trust::Author,
-                (NodeKind::Prompt(_), Stage::Done(Settled::Completed { headers, .. })) if property.is_empty() => {
+                // A list of texts, as aggregation nodes read them, has no offsets of its own.
+                (NodeKind::Prompt(_), Stage::Done(Settled::Completed { headers, .. }))
+                    if property.is_empty() && (!flow.aggregating || node.aggregation) =>
+                {
                     Trust::Headers(headers.clone())
                 }
                 _ => Trust::Data,

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 use petgraph::graph::DiGraph;
 use proptest::prelude::*;
-use sluicegate_events::{Event, EventKind, RunId, Scope};
+use sluicegate_events::{Event, EventKind, Outcome, RunId, Scope};
 use sluicegate_flow::plan::*;
 use sluicegate_model::Usage;
 use sluicegate_source::{SourceFile, Span};

@@ -12,7 +12,9 @@ use crate::progress::LineOutcome;
 
 impl Run<'_> {
     pub(super) async fn end(self, outcome: LineOutcome) -> RunReport {
-        let aggregation_failure = outcome.aggregation_failure.map(|failed| failed.failure);
+        // As it was kept, without secrets.
+        let aggregation_failure =
+            outcome.aggregation_failure.and_then(|failed| self.tally.failure_of(&failed.path).cloned());
         match outcome.result {
             Ok(outputs) => self.close(RunStatus::Completed, Some(outputs), None, None, aggregation_failure).await,
             Err(failed) => {

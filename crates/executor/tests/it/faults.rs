@@ -157,6 +157,32 @@ nodes:
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_failing_aggregation_node_is_told_and_the_run_completes() {
+    let yaml = format!(
+        "{ASK}- {{name: sum, type: expression, expression: \"1 // 0 ~ xs\", inputs: {{xs: \"${{ask.output}}\"}}, aggregation: true}}\n"
+    );
+    let plan = plan(&[("flow.dag.yaml", &yaml), ASK_TEMPLATE]);
+    let (report, events) = run(&plan, &FakeModel::echo(), r#"{"q": "hi"}"#).await;
+    assert_eq!(outputs(&report), r#"{"answer":"[hi]"}"#);
+    assert_eq!(report.aggregation_failure.unwrap().code, "expression");
+    assert_eq!(in_short(&events), "started +ask ?ask !ask -ask +sum -sum(expression) completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_attempts_of_a_node_share_its_span() {
+    let model = FakeModel::new(|_, before| match before {
+        0 => Answer::error(overloaded()),
+        _ => Answer::text("fine"),
+    });
+    let (_, events) = run(&ask_with("retry: {max_attempts: 2, initial: 1s}"), &model, r#"{"q": "hi"}"#).await;
+    let (first, second) = (events[1].trace.unwrap(), events[5].trace.unwrap());
+    assert_eq!(first, second, "{}", in_short(&events));
+    let calls = [events[2].trace.unwrap(), events[6].trace.unwrap()];
+    assert_ne!(calls[0].span_id, calls[1].span_id);
+    assert!(calls.iter().all(|call| call.parent_id == Some(first.span_id)));
+}
+
 /// Hears a few events and then fails.
 struct Fragile(usize, Arc<AtomicUsize>);
 

@@ -9,27 +9,30 @@ use super::filters::type_error;
 ///
 /// # Errors
 /// Too many arguments, unknown names, and a parameter that is given twice.
-pub(super) fn bind<const N: usize>(filter: &str, names: [&str; N], given: &[Item]) -> Result<[Option<Item>; N], Error> {
-    let (positional, named) = match given.split_last() {
-        Some((last, rest)) if last.is_kwargs() => (rest, Some(Kwargs::try_from(last.clone())?)),
-        _ => (given, None),
-    };
+pub(super) fn bind<const N: usize>(
+    filter: &str,
+    names: [&str; N],
+    positional: &[Item],
+    named: &Kwargs,
+) -> Result<[Option<Item>; N], Error> {
     if positional.len() > N {
         let given = positional.len() + 1;
-        return Err(type_error(format_args!("{filter}() takes at most {} positional arguments but {given} were given", N + 1)));
+        return Err(type_error(format_args!(
+            "{filter}() takes at most {} positional arguments but {given} were given",
+            N + 1
+        )));
     }
-    let mut bound = std::array::from_fn(|index| positional.get(index).filter(|item| item.kind() != Kind::Undefined).cloned());
-    if let Some(named) = named {
-        for name in named.args() {
-            let Some(index) = names.iter().position(|known| *known == name) else {
-                return Err(type_error(format_args!("{filter}() got an unexpected keyword argument '{name}'")));
-            };
-            if index < positional.len() {
-                return Err(type_error(format_args!("{filter}() got multiple values for argument '{name}'")));
-            }
-            if let Some(place) = bound.get_mut(index) {
-                *place = Some(named.peek(name)?);
-            }
+    let mut bound: [Option<Item>; N] =
+        std::array::from_fn(|index| positional.get(index).filter(|item| item.kind() != Kind::Undefined).cloned());
+    for name in named.args() {
+        let Some(index) = names.iter().position(|known| *known == name) else {
+            return Err(type_error(format_args!("{filter}() got an unexpected keyword argument '{name}'")));
+        };
+        if index < positional.len() {
+            return Err(type_error(format_args!("{filter}() got multiple values for argument '{name}'")));
+        }
+        if let Some(place) = bound.get_mut(index) {
+            *place = Some(named.peek(name)?);
         }
     }
     Ok(bound)

@@ -40,7 +40,9 @@ fn statement(source: &str, tag: &Tag) -> Result<(), SyntaxError> {
     };
     let word = &source[first.at.clone()];
     if matches!(word, "include" | "import" | "from" | "extends") {
-        let message = format!("`{word}` needs a template loader, and a template stands alone here: copy the text in, or give it as an input");
+        let message = format!(
+            "`{word}` needs a template loader, and a template stands alone here: copy the text in, or give it as an input"
+        );
         return Err(SyntaxError { message, at: tag.outer.clone() });
     }
     Ok(())
@@ -84,7 +86,11 @@ fn unknown(what: &str, name: &str, at: Range<usize>) -> SyntaxError {
 }
 
 /// The variables that a caller may give, each with its first place.
-pub(super) fn variables(source: &str, undeclared: &HashSet<String>, tokens: &[&[Token]]) -> Vec<(Arc<str>, Range<usize>)> {
+pub(super) fn variables(
+    source: &str,
+    undeclared: &HashSet<String>,
+    tokens: &[&[Token]],
+) -> Vec<(Arc<str>, Range<usize>)> {
     let mut found: Vec<(Arc<str>, Range<usize>)> = Vec::new();
     for tag in tokens {
         for (index, token) in tag.iter().enumerate() {

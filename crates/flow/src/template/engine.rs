@@ -1,16 +1,17 @@
 //! minijinja, set up to behave as Python's jinja2 does for prompt flow.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Rest;
-use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, Value as Item};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value as Item};
 
+use super::filters;
 use super::guards;
 use super::methods;
 use super::print::{self, Style};
-use super::filters;
 
 /// The name that a template has in its environment.
 pub(super) const NAME: &str = "template";
@@ -39,7 +40,11 @@ impl Text {
 impl io::Write for &mut Text {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.0.len() + bytes.len() > guards::TEXT {
-            return Err(io::Error::other(format!("{}the text is longer than {} MiB", guards::LIMIT, guards::TEXT >> 20)));
+            return Err(io::Error::other(format!(
+                "{}the text is longer than {} MiB",
+                guards::LIMIT,
+                guards::TEXT >> 20
+            )));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -48,6 +53,13 @@ impl io::Write for &mut Text {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Runs a template; a panic of the engine fails this render, not the run that it is part of.
+pub(super) fn unwinding<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    // Nothing of a render outlives it, so nothing half done can be seen.
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::InvalidOperation, "the template engine failed on this input")))
 }
 
 /// What an expression gave, until the render that computed it ends.
@@ -79,7 +91,9 @@ fn environment(style: Style, trim_blocks: bool) -> Environment<'static> {
     filters::add_to(&mut env, style);
     env.remove_global("debug");
     env.add_function("__spend", guards::spend_literal);
-    env.add_function("lipsum", |_: Rest<Item>| -> Result<Item, Error> {
+    // jinja2's takes the items themselves, minijinja's a list of them.
+    env.add_function("cycler", |items: Rest<Item>| minijinja_contrib::globals::cycler(items.0));
+    env.add_function("lipsum", |_: Rest<Item>, _: minijinja::value::Kwargs| -> Result<Item, Error> {
         Err(filters::type_error("`lipsum` is not available: a template gives the same text for the same inputs"))
     });
     env.add_filter("__outcome", |state: &mut State<'_, '_>, item: Item| {

@@ -43,7 +43,9 @@ impl Expression {
             None => span,
         };
         let problem = |error: SyntaxError| {
-            Problem::error("flow::expression", format!("expression: {}", error.message)).in_file(file).at(in_file(error.at), "")
+            Problem::error("flow::expression", format!("expression: {}", error.message))
+                .in_file(file)
+                .at(in_file(error.at), "")
         };
         let base = engine::base(Style::Python);
         let tokens = Scanner::new(text, true).expression().map_err(problem)?;
@@ -51,13 +53,21 @@ impl Expression {
         let compiled = base.compile_expression(text).map_err(|error| problem(super::syntax_error(&error, text)))?;
         let undeclared = compiled.undeclared_variables(false);
         let variables = check::variables(text, &undeclared, &[&tokens]);
-        let rewritten = rewrite::expression(text);
+        let rewritten = rewrite::expression(text, &tokens);
         let mut env = base.clone();
         env.add_template_owned(engine::NAME, rewritten.text.clone())
             .map_err(|error| problem(super::syntax_error(&error, text)))?;
         let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
         let place = start.map_or(span, |start| Span::new(start, start + text.len()));
-        Ok(Self { file: file.clone(), span: place, text: text.into(), has_places: start.is_some(), env, rewritten, variables })
+        Ok(Self {
+            file: file.clone(),
+            span: place,
+            text: text.into(),
+            has_places: start.is_some(),
+            env,
+            rewritten,
+            variables,
+        })
     }
 
     /// The variables that it reads, each with its first place.
@@ -79,14 +89,18 @@ impl Expression {
     pub fn eval(&self, inputs: &[(Arc<str>, Value)]) -> Result<Value, RenderError> {
         let origin =
             Origin { file: &self.file, span: self.span, rewritten: &self.rewritten, has_places: self.has_places };
-        let variables = inputs.iter().map(|(name, value)| (name.clone(), inputs::item(value, inputs::Origin::default())));
+        let variables =
+            inputs.iter().map(|(name, value)| (name.clone(), inputs::item(value, inputs::Origin::default())));
         let root = Item::from_object(Variables(variables.collect()));
         let fail = |error: minijinja::Error| origin.error(&error);
         let template = self.env.get_template(engine::NAME).map_err(fail)?;
         let mut text = Text::default();
-        let captured = template.render_captured_to(root, &mut text).map_err(fail)?;
-        let outcome = captured.state().get_extension::<Outcome>();
-        outcome.map_or(Ok(Value::Null), |outcome| inputs::value(&outcome.0, DEPTH).map_err(fail))
+        let value = engine::unwinding(|| {
+            let captured = template.render_captured_to(root, &mut text)?;
+            let outcome = captured.state().get_extension::<Outcome>();
+            outcome.map_or(Ok(Value::Null), |outcome| inputs::value(&outcome.0, DEPTH))
+        });
+        value.map_err(fail)
     }
 }
 

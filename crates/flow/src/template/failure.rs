@@ -6,9 +6,9 @@ use std::sync::Arc;
 use minijinja::{Error, ErrorKind};
 use sluicegate_source::{SourceFile, Span};
 
+use super::RenderError;
 use super::guards;
 use super::rewrite::Rewritten;
-use super::RenderError;
 
 /// Where a rewritten source came from.
 pub(super) struct Origin<'a> {
@@ -66,7 +66,9 @@ fn words(error: &Error, source: &str) -> (&'static str, String) {
         ErrorKind::TooManyArguments | ErrorKind::MissingArgument => {
             ("TypeError", if detail.is_empty() { format!("{}: `{source}`", error.kind()) } else { detail })
         }
-        ErrorKind::InvalidOperation | ErrorKind::BadEscape | ErrorKind::NonKey | ErrorKind::CannotUnpack => operation(&detail, source),
+        ErrorKind::InvalidOperation | ErrorKind::BadEscape | ErrorKind::NonKey | ErrorKind::CannotUnpack => {
+            operation(&detail, source)
+        }
         ErrorKind::SyntaxError => ("TemplateSyntaxError", detail),
         ErrorKind::UnknownFilter | ErrorKind::UnknownTest => ("TemplateRuntimeError", detail),
         kind if detail.is_empty() => ("TemplateRuntimeError", kind.to_string()),
@@ -110,10 +112,17 @@ fn operation(detail: &str, source: &str) -> (&'static str, String) {
             return ("UndefinedError", undefined_name(side.unwrap_or("").trim()));
         }
         let help = if sign == "%" && left == "string" { " (write `'..'|format(..)` to fill in a text)" } else { "" };
-        let message = format!("unsupported operand type(s) for {sign}: '{}' and '{}'{help}", python_type(left), python_type(right));
+        let message = format!(
+            "unsupported operand type(s) for {sign}: '{}' and '{}'{help}",
+            python_type(left),
+            python_type(right)
+        );
         return ("TypeError", message);
     }
-    if detail.contains("string is too large") || detail.contains("sequence is too large") || detail.contains("too many elements") {
+    if detail.contains("string is too large")
+        || detail.contains("sequence is too large")
+        || detail.contains("too many elements")
+    {
         return ("LimitError", detail.to_owned());
     }
     ("TypeError", if detail.is_empty() { format!("`{source}` cannot be computed") } else { detail.to_owned() })
@@ -136,7 +145,8 @@ fn undefined(source: &str) -> String {
 }
 
 fn undefined_name(name: &str) -> String {
-    let is_plain = |text: &str| !text.is_empty() && text.chars().all(|letter| letter == '_' || letter.is_alphanumeric());
+    let is_plain =
+        |text: &str| !text.is_empty() && text.chars().all(|letter| letter == '_' || letter.is_alphanumeric());
     let name = name.trim_start_matches('(');
     match name.rsplit_once('.') {
         _ if name.is_empty() => "a value is undefined".to_owned(),

@@ -1,7 +1,7 @@
 //! Filters: those that minijinja lacks or has otherwise than jinja2, and guards around those whose results can be
 //! much larger than what goes in.
 
-use minijinja::value::{Rest, ValueKind as Kind};
+use minijinja::value::{Kwargs, Rest, ValueKind as Kind};
 use minijinja::{Environment, Error, ErrorKind, State, Value as Item, filters};
 
 use super::arguments::bind;
@@ -35,13 +35,15 @@ pub(super) fn add_to(env: &mut Environment<'static>, style: Style) {
     env.add_filter("forceescape", |item: Item| escaped(&print::str(&item, Style::Python)));
     env.add_filter("escape", escape);
     env.add_filter("e", escape);
-    env.add_filter("join", move |state: &mut State<'_, '_>, items: Item, rest: Rest<Item>| join(state, style, &items, &rest));
+    env.add_filter("join", move |state: &mut State<'_, '_>, items: Item, rest: Rest<Item>, kwargs: Kwargs| {
+        join(state, style, &items, &rest, &kwargs)
+    });
     env.add_filter("string", move |item: Item| match item.as_str() {
         Some(_) => item,
         None => Item::from(print::str(&item, style)),
     });
-    env.add_filter("format", |state: &mut State<'_, '_>, item: Item, rest: Rest<Item>| {
-        format::percent(state, &print::str(&item, Style::Python), &rest)
+    env.add_filter("format", |state: &mut State<'_, '_>, item: Item, rest: Rest<Item>, kwargs: Kwargs| {
+        format::percent(state, &print::str(&item, Style::Python), &with_named(rest, kwargs))
     });
     env.add_filter("indent", indent);
     env.add_filter("striptags", |text: String| {
@@ -50,7 +52,7 @@ pub(super) fn add_to(env: &mut Environment<'static>, style: Style) {
     env.add_filter("int", numbers::int);
     env.add_filter("float", numbers::float);
     env.add_filter("round", numbers::round);
-    env.add_filter("random", |_: Item, _: Rest<Item>| -> Result<Item, Error> {
+    env.add_filter("random", |_: Item, _: Rest<Item>, _: Kwargs| -> Result<Item, Error> {
         Err(type_error("`random` is not available: a template gives the same text for the same inputs"))
     });
     env.add_filter("__keep", guards::keep);
@@ -74,7 +76,7 @@ where
 {
     let inner = format!("__{name}");
     env.add_filter(inner.clone(), filter);
-    env.add_filter(name, move |state: &mut State<'_, '_>, item: Item, rest: Rest<Item>| {
+    env.add_filter(name, move |state: &mut State<'_, '_>, item: Item, rest: Rest<Item>, kwargs: Kwargs| {
         if item.as_str().is_some_and(|text| text.len() > guards::TEXT / 16) {
             return Err(guards::limit("a list of the letters of so long a text"));
         }
@@ -83,9 +85,18 @@ where
         }
         let mut arguments = Vec::with_capacity(rest.len() + 1);
         arguments.push(item);
-        arguments.extend(rest.iter().cloned());
+        arguments.extend(with_named(rest, kwargs));
         state.apply_filter(&inner, &arguments)
     });
+}
+
+/// Arguments as a filter passes them on: those with names last, as one.
+fn with_named(rest: Rest<Item>, kwargs: Kwargs) -> Vec<Item> {
+    let mut arguments = rest.0;
+    if kwargs.args().next().is_some() {
+        arguments.push(Item::from(kwargs));
+    }
+    arguments
 }
 
 fn length(item: Item) -> Result<usize, Error> {
@@ -109,8 +120,8 @@ fn length(item: Item) -> Result<usize, Error> {
     }
 }
 
-fn truncate(item: Item, rest: Rest<Item>) -> Result<String, Error> {
-    let [length, kill_words, end, leeway] = bind("truncate", ["length", "killwords", "end", "leeway"], &rest)?;
+fn truncate(item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<String, Error> {
+    let [length, kill_words, end, leeway] = bind("truncate", ["length", "killwords", "end", "leeway"], &rest, &kwargs)?;
     let text = plain_text(&item);
     let length = length.map_or(Ok(255), count)?;
     let end = end.map_or_else(|| "...".to_owned(), |end| plain_text(&end));
@@ -136,16 +147,17 @@ fn count(item: Item) -> Result<usize, Error> {
         .ok_or_else(|| type_error(format_args!("expected an integer, got {}", item.kind())))
 }
 
-fn wordwrap(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>) -> Result<String, Error> {
+fn wordwrap(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<String, Error> {
     let names = ["width", "break_long_words", "wrapstring", "break_on_hyphens"];
-    let [width, break_long, wrap_string, on_hyphens] = bind("wordwrap", names, &rest)?;
+    let [width, break_long, wrap_string, on_hyphens] = bind("wordwrap", names, &rest, &kwargs)?;
     let width = width.map_or(Ok(79), count)?;
     if width == 0 {
         return Err(Error::new(ErrorKind::InvalidOperation, "ValueError: invalid width 0 (must be > 0)"));
     }
     let break_long = break_long.is_none_or(|yes| yes.is_true());
     let on_hyphens = on_hyphens.is_none_or(|yes| yes.is_true());
-    let wrap_string = wrap_string.filter(|item| !item.is_none()).map_or_else(|| "\n".to_owned(), |item| plain_text(&item));
+    let wrap_string =
+        wrap_string.filter(|item| !item.is_none()).map_or_else(|| "\n".to_owned(), |item| plain_text(&item));
     let mut lines = Vec::new();
     for line in split_lines(&plain_text(&item), false) {
         let wrapped = wrap(&line, width, break_long, on_hyphens);
@@ -201,7 +213,10 @@ fn chunks(line: &str, on_hyphens: bool) -> Vec<&str> {
     for (at, letter) in line.char_indices() {
         let Some(before) = previous.replace(letter) else { continue };
         let edge = char::is_whitespace(before) != letter.is_whitespace();
-        let after_hyphen = on_hyphens && before == '-' && letter.is_alphabetic() && line[start..at].chars().rev().nth(1).is_some_and(char::is_alphabetic);
+        let after_hyphen = on_hyphens
+            && before == '-'
+            && letter.is_alphabetic()
+            && line[start..at].chars().rev().nth(1).is_some_and(char::is_alphabetic);
         if edge || after_hyphen {
             chunks.push(&line[start..at]);
             start = at;
@@ -213,8 +228,8 @@ fn chunks(line: &str, on_hyphens: bool) -> Vec<&str> {
     chunks
 }
 
-fn replace(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>) -> Result<String, Error> {
-    let [old, new, count] = bind("replace", ["old", "new", "count"], &rest)?;
+fn replace(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<String, Error> {
+    let [old, new, count] = bind("replace", ["old", "new", "count"], &rest, &kwargs)?;
     let (Some(old), Some(new)) = (old, new) else {
         return Err(type_error("do_replace() missing required arguments: 'old' and 'new'"));
     };
@@ -223,14 +238,14 @@ fn replace(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>) -> Result<St
     methods::replace(state, &text, &print::str(&old, Style::Python), &print::str(&new, Style::Python), most)
 }
 
-fn center(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>) -> Result<String, Error> {
-    let [width] = bind("center", ["width"], &rest)?;
+fn center(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<String, Error> {
+    let [width] = bind("center", ["width"], &rest, &kwargs)?;
     let width = width.and_then(|width| width.as_i64()).unwrap_or(80);
     methods::pad(state, &plain_text(&item), width, " ", "center")
 }
 
-fn indent(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>) -> Result<String, Error> {
-    let [width, first, blank] = bind("indent", ["width", "first", "blank"], &rest)?;
+fn indent(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<String, Error> {
+    let [width, first, blank] = bind("indent", ["width", "first", "blank"], &rest, &kwargs)?;
     let with = match width {
         Some(width) if width.as_str().is_some() => plain_text(&width),
         Some(width) => {
@@ -261,8 +276,14 @@ fn indent(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>) -> Result<Str
     Ok(out)
 }
 
-fn join(state: &mut State<'_, '_>, style: Style, items: &Item, rest: &[Item]) -> Result<String, Error> {
-    let [separator, attribute] = bind("join", ["d", "attribute"], rest)?;
+fn join(
+    state: &mut State<'_, '_>,
+    style: Style,
+    items: &Item,
+    rest: &[Item],
+    kwargs: &Kwargs,
+) -> Result<String, Error> {
+    let [separator, attribute] = bind("join", ["d", "attribute"], rest, kwargs)?;
     let separator = separator.map_or_else(String::new, |separator| print::str(&separator, style));
     let mut texts = Vec::new();
     let mut length = 0;
@@ -312,8 +333,8 @@ fn escaped(text: &str) -> Item {
     Item::from_safe_string(out)
 }
 
-fn xmlattr(item: Item, rest: Rest<Item>) -> Result<Item, Error> {
-    let [auto_space] = bind("xmlattr", ["autospace"], &rest)?;
+fn xmlattr(item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<Item, Error> {
+    let [auto_space] = bind("xmlattr", ["autospace"], &rest, &kwargs)?;
     let mut parts = Vec::new();
     for key in item.try_iter()? {
         let value = item.get_item(&key)?;
@@ -322,7 +343,10 @@ fn xmlattr(item: Item, rest: Rest<Item>) -> Result<Item, Error> {
         }
         let name = plain_text(&key);
         if name.contains(|letter: char| letter.is_whitespace() || "/>=".contains(letter)) {
-            return Err(Error::new(ErrorKind::InvalidOperation, format!("ValueError: Invalid character in attribute name: '{name}'")));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("ValueError: Invalid character in attribute name: '{name}'"),
+            ));
         }
         parts.push(format!("{}=\"{}\"", escaped(&name), escaped(&plain_text(&value))));
     }

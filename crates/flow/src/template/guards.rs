@@ -97,7 +97,10 @@ pub(super) fn inline(item: Item) -> Item {
 fn measured(state: &mut State<'_, '_>, item: Item, in_namespace: bool) -> Result<Item, Error> {
     // What is computed anew at each use is computed once, so that such values do not pile up in one another.
     let is_lazy = item.kind() == Kind::Iterable && !item.is_tuple();
-    let item = if is_lazy { Item::from(item.try_iter()?.take(ITEMS).collect::<Vec<_>>()) } else { item };
+    let item = match item.try_iter() {
+        Ok(items) if is_lazy => Item::from(items.take(ITEMS).collect::<Vec<_>>()),
+        _ => item,
+    };
     let mut measure = Measure { bytes: 0, items: 0, in_namespace };
     measure.add(&item, 0)?;
     let spent = state.get_or_insert_extension_with(Spent::default);
@@ -135,9 +138,14 @@ impl Measure {
             return Err(limit(format_args!("lists and maps nest deeper than {DEPTH} levels")));
         }
         if self.in_namespace && item.as_object().is_some_and(|object| object.type_name().ends_with("::Namespace")) {
-            return Err(Error::new(ErrorKind::InvalidOperation, "a namespace cannot hold a namespace: use a second one"));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                "a namespace cannot hold a namespace: use a second one",
+            ));
         }
-        for inner in item.try_iter()? {
+        // What cannot be looped over (a cycler) holds no more than it was made with.
+        let Ok(items) = item.try_iter() else { return Ok(()) };
+        for inner in items {
             self.add(&inner, depth + 1)?;
             if item.kind() == Kind::Map {
                 self.add(&item.get_item(&inner)?, depth + 1)?;

@@ -18,18 +18,8 @@ pub(super) const COLON: char = '\u{fdd2}';
 const MARKS: [char; 3] = [HEADER, ROLE, COLON];
 
 /// What a line may begin with to be a header: roles, then the fields of a message.
-const WORDS: [&str; 10] = [
-    "system",
-    "user",
-    "assistant",
-    "function",
-    "tool",
-    "developer",
-    "name",
-    "content",
-    "tool_call_id",
-    "tool_calls",
-];
+const WORDS: [&str; 10] =
+    ["system", "user", "assistant", "function", "tool", "developer", "name", "content", "tool_call_id", "tool_calls"];
 
 /// How many of [`WORDS`] are roles.
 const ROLES: usize = 6;

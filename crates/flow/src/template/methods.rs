@@ -13,6 +13,7 @@ use super::print::{self, Style};
 /// Calls `item.method(arguments)`.
 pub(super) fn call(state: &mut State<'_, '_>, item: &Item, method: &str, arguments: &[Item]) -> Result<Item, Error> {
     let ours = match item.kind() {
+        _ if method == "__slice" => Some(slice(state, item, arguments)?),
         Kind::String => of_text(state, item.as_str().unwrap_or_default(), method, arguments)?,
         Kind::Seq | Kind::Iterable => of_list(item, method, arguments)?,
         Kind::Map => of_map(item, method, arguments)?,
@@ -25,6 +26,49 @@ pub(super) fn call(state: &mut State<'_, '_>, item: &Item, method: &str, argumen
     pycompat::unknown_method_callback(state, item, method, arguments).map_err(|error| match error.kind() {
         ErrorKind::UnknownMethod => unknown(item, method),
         _ => error,
+    })
+}
+
+/// `item[start:stop:step]`.
+fn slice(state: &mut State<'_, '_>, item: &Item, arguments: &[Item]) -> Result<Item, Error> {
+    let whole = |index: usize| match arguments.get(index).filter(|part| !part.is_none()) {
+        None => Ok(None),
+        Some(part) => part.as_i64().map(Some).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidOperation, "TypeError: slice indices must be integers or None")
+        }),
+    };
+    let (start, stop, step) = (whole(0)?, whole(1)?, whole(2)?.unwrap_or(1));
+    if step == 0 {
+        return Err(value_error("slice step cannot be zero"));
+    }
+    if let Some(text) = item.as_str() {
+        guards::spend(state, text.len())?;
+        let letters: Vec<char> = marks::without(text).chars().collect();
+        return Ok(Item::from(
+            indices(letters.len(), start, stop, step).map(|index| letters[index]).collect::<String>(),
+        ));
+    }
+    if !matches!(item.kind(), Kind::Seq | Kind::Iterable) {
+        return Err(Error::new(ErrorKind::InvalidOperation, format!("TypeError: a {} cannot be sliced", item.kind())));
+    }
+    let items: Vec<Item> = item.try_iter()?.collect();
+    let part: Vec<Item> = indices(items.len(), start, stop, step).map(|index| items[index].clone()).collect();
+    Ok(if item.is_tuple() { Item::from(Tuple::from(part)) } else { Item::from(part) })
+}
+
+/// The indices that a slice of so many items names, as Python counts them.
+fn indices(length: usize, start: Option<i64>, stop: Option<i64>, step: i64) -> impl Iterator<Item = usize> {
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let clamp = |index: i64| (if index < 0 { index.saturating_add(length) } else { index }).clamp(low, high);
+    let start = start.map_or(if step > 0 { low } else { high }, clamp);
+    let stop = stop.map_or(if step > 0 { high } else { low }, clamp);
+    let mut next = start;
+    std::iter::from_fn(move || {
+        let inside = if step > 0 { next < stop } else { next > stop };
+        let index = usize::try_from(next).ok().filter(|_| inside)?;
+        next = next.saturating_add(step);
+        Some(index)
     })
 }
 
@@ -53,7 +97,10 @@ fn value_error(message: &str) -> Error {
 
 fn of_list(item: &Item, method: &str, arguments: &[Item]) -> Result<Option<Item>, Error> {
     match method {
-        "append" => Err(in_place(method, "`{% set ns.items = ns.items + [x] %}`, with `ns = namespace(items=[])` before the loop")),
+        "append" => Err(in_place(
+            method,
+            "`{% set ns.items = ns.items + [x] %}`, with `ns = namespace(items=[])` before the loop",
+        )),
         "extend" => Err(in_place(method, "`{% set ns.items = ns.items + more %}`")),
         "insert" | "pop" | "remove" | "clear" => Err(in_place(method, "a new list with `+`, slices and `|reject`")),
         "sort" => Err(in_place(method, "`|sort`")),
@@ -196,7 +243,12 @@ fn of_text(state: &mut State<'_, '_>, marked: &str, method: &str, arguments: &[I
             });
             Item::from(fits && any)
         }
-        "isdecimal" => Item::from(!text.is_empty() && text.chars().all(|letter| letter.is_numeric() && letter.is_alphanumeric() && (!letter.is_ascii() || letter.is_ascii_digit()))),
+        "isdecimal" => Item::from(
+            !text.is_empty()
+                && text.chars().all(|letter| {
+                    letter.is_numeric() && letter.is_alphanumeric() && (!letter.is_ascii() || letter.is_ascii_digit())
+                }),
+        ),
         "isidentifier" => {
             let mut letters = text.chars();
             let first = letters.next().is_some_and(|letter| letter == '_' || letter.is_alphabetic());
@@ -245,7 +297,13 @@ pub(super) fn pad(state: &mut State<'_, '_>, text: &str, width: i64, fill: &str,
 }
 
 /// Replaces in a text that may hold marks: a header stays one only if its line stays as it was.
-pub(super) fn replace(state: &mut State<'_, '_>, marked: &str, old: &str, new: &str, most: Option<usize>) -> Result<String, Error> {
+pub(super) fn replace(
+    state: &mut State<'_, '_>,
+    marked: &str,
+    old: &str,
+    new: &str,
+    most: Option<usize>,
+) -> Result<String, Error> {
     let old = marks::without(old);
     let found = if old.is_empty() { marked.chars().count() + 1 } else { marked.matches(&*old).count() };
     let count = most.map_or(found, |most| most.min(found));

@@ -142,7 +142,9 @@ impl Template {
             Span::new(span.start as usize + range.start, span.start as usize + range.end)
         };
         let problem = |error: SyntaxError| {
-            Problem::error("flow::template", format!("template: {}", error.message)).in_file(file).at(in_file(error.at), "")
+            Problem::error("flow::template", format!("template: {}", error.message))
+                .in_file(file)
+                .at(in_file(error.at), "")
         };
         let (rewritten, pieces) = rewrite::template(source, mode.options()).map_err(problem)?;
         let base = engine::base(mode.style());
@@ -222,7 +224,8 @@ impl Template {
         let root = Item::from_object(inputs::Variables(variables.collect()));
         let mut text = Text::default();
         let template = self.env.get_template(engine::NAME).map_err(|error| origin.error(&error))?;
-        template.render_captured_to(root, &mut text).map_err(|error| origin.error(&error))?;
+        let rendered = engine::unwinding(|| template.render_captured_to(root, &mut text).map(|_| ()));
+        rendered.map_err(|error| origin.error(&error))?;
         let (text, headers) = marks::take(text.into_string());
         Ok(Rendered { text: text.into(), headers: headers.into(), images })
     }

@@ -1,6 +1,6 @@
 //! Filters that make numbers, as jinja2 has them.
 
-use minijinja::value::{Rest, ValueKind as Kind};
+use minijinja::value::{Kwargs, Rest, ValueKind as Kind};
 use minijinja::{Error, Value as Item};
 use sluicegate_value::{BigInt, Value};
 
@@ -10,8 +10,8 @@ use super::inputs::{self, Origin};
 use super::marks;
 
 /// `int(default=0, base=10)`.
-pub(super) fn int(item: Item, rest: Rest<Item>) -> Result<Item, Error> {
-    let [default, base] = bind("int", ["default", "base"], &rest)?;
+pub(super) fn int(item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<Item, Error> {
+    let [default, base] = bind("int", ["default", "base"], &rest, &kwargs)?;
     let default = default.unwrap_or_else(|| Item::from(0));
     if item.is_undefined() {
         return Ok(default);
@@ -31,10 +31,9 @@ pub(super) fn int(item: Item, rest: Rest<Item>) -> Result<Item, Error> {
     Ok(match item.kind() {
         Kind::Bool => Item::from(i64::from(item.is_true())),
         Kind::Number if item.is_integer() => item,
-        Kind::Number => f64::try_from(item)
-            .ok()
-            .and_then(truncate)
-            .map_or(default, |value| inputs::item(&value, Origin::default())),
+        Kind::Number => {
+            f64::try_from(item).ok().and_then(truncate).map_or(default, |value| inputs::item(&value, Origin::default()))
+        }
         _ => default,
     })
 }
@@ -54,8 +53,8 @@ fn without_prefix(text: &str, base: u32) -> &str {
 }
 
 /// `float(default=0.0)`.
-pub(super) fn float(item: Item, rest: Rest<Item>) -> Result<Item, Error> {
-    let [default] = bind("float", ["default"], &rest)?;
+pub(super) fn float(item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<Item, Error> {
+    let [default] = bind("float", ["default"], &rest, &kwargs)?;
     let default = default.unwrap_or_else(|| Item::from(0.0));
     if let Some(text) = item.as_str() {
         let plain = marks::without(text);
@@ -69,8 +68,8 @@ pub(super) fn float(item: Item, rest: Rest<Item>) -> Result<Item, Error> {
 }
 
 /// `round(precision=0, method='common')`; halves go to the even neighbour, as in Python.
-pub(super) fn round(item: Item, rest: Rest<Item>) -> Result<Item, Error> {
-    let [precision, method] = bind("round", ["precision", "method"], &rest)?;
+pub(super) fn round(item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<Item, Error> {
+    let [precision, method] = bind("round", ["precision", "method"], &rest, &kwargs)?;
     let precision = precision.and_then(|precision| precision.as_i64()).unwrap_or(0).clamp(-300, 300);
     let method = method.as_ref().and_then(Item::as_str).unwrap_or("common");
     let Some(number) = number(&item) else {

@@ -43,7 +43,14 @@ impl Rewritten {
 /// Rewrites a template.
 pub(super) fn template(source: &str, options: Options) -> Result<(Rewritten, Vec<Piece>), SyntaxError> {
     let pieces = Scanner::new(source, options.trim_blocks).pieces()?;
-    let mut rewriter = Rewriter { source, options, edits: Vec::new(), line: Line::Heading(String::new()), open: Vec::new(), images: Vec::new() };
+    let mut rewriter = Rewriter {
+        source,
+        options,
+        edits: Vec::new(),
+        line: Line::Heading(String::new()),
+        open: Vec::new(),
+        images: Vec::new(),
+    };
     rewriter.pieces(&pieces);
     Ok((rewriter.finish(), pieces))
 }
@@ -57,11 +64,22 @@ struct Rewriter<'a> {
     images: Vec<Range<usize>>,
 }
 
-struct Edit {
+/// Something to put into the source.
+pub(super) struct Edit {
     at: usize,
     remove: usize,
     insert: String,
     is_mark: bool,
+}
+
+impl Edit {
+    pub(super) fn insert(at: usize, text: impl Into<String>) -> Self {
+        Self { at, remove: 0, insert: text.into(), is_mark: false }
+    }
+
+    pub(super) fn replace(range: Range<usize>, text: impl Into<String>) -> Self {
+        Self { at: range.start, remove: range.len(), insert: text.into(), is_mark: false }
+    }
 }
 
 /// Who wrote the current line of output so far.
@@ -106,7 +124,10 @@ impl Rewriter<'_> {
                     let before = index.checked_sub(1).and_then(|index| pieces.get(index));
                     self.print(tag, before, next);
                 }
-                Piece::Block(tag) => self.block(tag),
+                Piece::Block(tag) => {
+                    self.slices(&tag.tokens);
+                    self.block(tag);
+                }
             }
         }
     }
@@ -166,9 +187,12 @@ impl Rewriter<'_> {
         let after = text_of(next);
         if let Some(markdown) = image_markdown(text_of(before)).filter(|_| after.starts_with(')')) {
             let name = self.source[tag.inner.clone()].trim();
-            let is_plain = tag.outer.len() == tag.inner.len() + 4 && !name.contains(|letter: char| letter.is_whitespace() || "{}".contains(letter));
+            let whole = &self.source[tag.outer.clone()];
+            let is_plain = !whole.starts_with("{{-")
+                && !whole.ends_with("-}}")
+                && !name.contains(|letter: char| letter.is_whitespace() || "{}".contains(letter));
             if is_plain {
-                let start = tag.inner.start + (self.source[tag.inner.clone()].len() - self.source[tag.inner.clone()].trim_start().len());
+                let start = tag.tokens.first().map_or(tag.inner.start, |token| token.at.start);
                 let end = name.find(['.', '[', '|', '(']).unwrap_or(name.len());
                 self.images.push(start..start + end);
                 if self.options.expand_images {
@@ -191,6 +215,12 @@ impl Rewriter<'_> {
             }
             self.line = Line::Other;
         }
+    }
+
+    /// Puts in what stands for slices and operators. What a guard puts around an operand must come before.
+    fn operators(&mut self, tokens: &[Token]) {
+        slices(tokens, &mut self.edits);
+        operators::rewrite(self.source, tokens, &mut self.edits);
     }
 
     fn wrap(&mut self, inner: &Range<usize>, filter: &str) {
@@ -220,7 +250,8 @@ impl Rewriter<'_> {
             "for" => {
                 if let Some(over) = loop_operand(self.source, tag) {
                     self.insert(over.start, "(");
-                    self.insert(over.end, &guard("__each"));
+                    // A blank, since a word may follow at once.
+                    self.insert(over.end, ")|__each ");
                 }
                 self.enter("for", tag, self.line.clone());
             }
@@ -243,7 +274,11 @@ impl Rewriter<'_> {
             "set" => match top_level(self.source, tag, "=") {
                 Some(equals) => {
                     // Growth from round to round needs a namespace: that is where nothing may nest without end.
-                    let is_attribute = tag.tokens.iter().take_while(|token| token.at.end <= equals).any(|token| token.kind == TokenKind::Sign("."));
+                    let is_attribute = tag
+                        .tokens
+                        .iter()
+                        .take_while(|token| token.at.end <= equals)
+                        .any(|token| token.kind == TokenKind::Sign("."));
                     self.insert(equals, "(");
                     self.insert(tag.inner.end, &guard(if is_attribute { "__keep_in" } else { "__keep" }));
                 }
@@ -324,9 +359,47 @@ impl Rewriter<'_> {
     }
 }
 
+/// `x[a:b:c]` becomes `x.__slice(a, b, c)`: minijinja's own slices of nothing, backwards, end the program (3.0.5).
+fn slices(tokens: &[Token], edits: &mut Vec<Edit>) {
+    let mut replace = |at: &Range<usize>, insert: &str| {
+        edits.push(Edit { at: at.start, remove: at.len(), insert: insert.to_owned(), is_mark: false });
+    };
+    for (open, token) in tokens.iter().enumerate() {
+        let follows_value = open.checked_sub(1).is_some_and(|before| {
+            matches!(tokens[before].kind, TokenKind::Name | TokenKind::Text | TokenKind::Sign(")" | "]" | "}"))
+        });
+        if token.kind != TokenKind::Sign("[") || !follows_value {
+            continue;
+        }
+        let mut depth = 0_usize;
+        let mut colons = Vec::new();
+        let close = tokens[open..].iter().position(|token| {
+            match token.kind {
+                TokenKind::Sign("(" | "[" | "{") => depth += 1,
+                TokenKind::Sign(")" | "]" | "}") => depth = depth.saturating_sub(1),
+                TokenKind::Sign(":") if depth == 1 => colons.push(token.at.clone()),
+                _ => {}
+            }
+            depth == 0
+        });
+        let (Some(close), false) = (close, colons.is_empty()) else { continue };
+        replace(&token.at, ".__slice(");
+        let mut before = token.at.end;
+        let is_empty =
+            |from: usize, to: usize| !tokens.iter().any(|token| token.at.start >= from && token.at.end <= to);
+        for colon in &colons {
+            replace(colon, if is_empty(before, colon.start) { "none," } else { "," });
+            before = colon.end;
+        }
+        let end = &tokens[open + close].at;
+        replace(end, if is_empty(before, end.start) { "none)" } else { ")" });
+    }
+}
+
 /// Line breaks become `\n`, and what looks like a mark becomes U+FFFD.
 fn line_breaks(source: &str, edits: &mut Vec<Edit>) {
-    let mut edit = |at, remove, insert: &str| edits.push(Edit { at, remove, insert: insert.to_owned(), is_mark: false });
+    let mut edit =
+        |at, remove, insert: &str| edits.push(Edit { at, remove, insert: insert.to_owned(), is_mark: false });
     for (at, _) in source.match_indices('\r') {
         edit(at, 1, if source[at + 1..].starts_with('\n') { "" } else { "\n" });
     }
@@ -403,7 +476,8 @@ fn top_level(source: &str, tag: &Tag, sign: &str) -> Option<usize> {
 fn loop_operand(source: &str, tag: &Tag) -> Option<Range<usize>> {
     let word = |token: &Token| if token.kind == TokenKind::Name { &source[token.at.clone()] } else { "" };
     let start = outside_brackets(tag).find(|(_, token)| word(token) == "in")?.1.at.end;
-    let end = outside_brackets(tag).find(|(_, token)| token.at.start >= start && matches!(word(token), "if" | "recursive"));
+    let end =
+        outside_brackets(tag).find(|(_, token)| token.at.start >= start && matches!(word(token), "if" | "recursive"));
     Some(start..end.map_or(tag.inner.end, |(_, token)| token.at.start))
 }
 
@@ -450,9 +524,11 @@ fn parameters<'a>(source: &'a str, tag: &'a Tag) -> Vec<&'a str> {
 }
 
 /// An expression as a template that remembers its value.
-pub(super) fn expression(text: &str) -> Rewritten {
+pub(super) fn expression(text: &str, tokens: &[Token]) -> Rewritten {
     let edit = |at, insert: &str| Edit { at, remove: 0, insert: insert.to_owned(), is_mark: false };
-    let mut edits = vec![edit(0, "{{ ("), edit(text.len(), ")|__outcome }}")];
+    let mut edits = vec![edit(0, "{{ (")];
+    slices(tokens, &mut edits);
+    edits.push(edit(text.len(), ")|__outcome }}"));
     line_breaks(text, &mut edits);
     apply(text, edits, Vec::new())
 }

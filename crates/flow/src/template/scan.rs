@@ -164,7 +164,8 @@ impl<'a> Scanner<'a> {
             b'+' => {}
             _ if is_block && self.trim_blocks => {
                 let rest = &self.source[end..];
-                self.at += ["\r\n", "\n", "\r"].iter().find(|line| rest.starts_with(**line)).map_or(0, |line| line.len());
+                self.at +=
+                    ["\r\n", "\n", "\r"].iter().find(|line| rest.starts_with(**line)).map_or(0, |line| line.len());
             }
             _ => {}
         }
@@ -260,7 +261,11 @@ fn string_end(rest: &str, quote: char) -> Option<usize> {
 /// A number's length: a dot belongs to it only before a digit, so that `a.0.b` stays three parts.
 fn number_length(rest: &[u8]) -> usize {
     let word = |from: usize| {
-        rest.get(from..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count()
+        rest.get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+            .count()
     };
     let mut length = word(0);
     let plain = rest[..length].iter().all(|byte| byte.is_ascii_digit() || *byte == b'_');
@@ -268,7 +273,10 @@ fn number_length(rest: &[u8]) -> usize {
         length += 1 + word(length + 1);
     }
     let is_exponent = matches!(rest.get(length.saturating_sub(1)), Some(b'e' | b'E')) && !rest.starts_with(b"0x");
-    if is_exponent && matches!(rest.get(length), Some(b'+' | b'-')) && rest.get(length + 1).is_some_and(u8::is_ascii_digit) {
+    if is_exponent
+        && matches!(rest.get(length), Some(b'+' | b'-'))
+        && rest.get(length + 1).is_some_and(u8::is_ascii_digit)
+    {
         length += 1 + word(length + 1);
     }
     length

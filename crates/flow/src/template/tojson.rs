@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use minijinja::value::Rest;
+use minijinja::value::{Kwargs, Rest};
 use minijinja::{Error, State, Value as Item};
 use sluicegate_value::{Value, json};
 
@@ -13,8 +13,8 @@ use super::{guards, inputs};
 /// How deep values may nest.
 const DEPTH: usize = 100;
 
-pub(super) fn filter(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>) -> Result<Item, Error> {
-    let [indent] = bind("tojson", ["indent"], &rest)?;
+pub(super) fn filter(state: &mut State<'_, '_>, item: Item, rest: Rest<Item>, kwargs: Kwargs) -> Result<Item, Error> {
+    let [indent] = bind("tojson", ["indent"], &rest, &kwargs)?;
     if item.is_undefined() {
         return Err(type_error("Object of type Undefined is not JSON serializable"));
     }

@@ -12,5 +12,8 @@ mod project;
 mod prompty;
 mod prompty_flow;
 mod prompty_vectors;
+mod recorded_messages;
 mod reference;
+mod role_safety;
+mod templates;
 mod request;

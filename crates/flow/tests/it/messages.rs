@@ -53,7 +53,7 @@ fn check(rendered: &Rendered, expected: &str) {
 }
 
 #[test]
-fn recorded_cases_are_cut_as_the_original_cuts_them() {
+fn recorded_texts_are_cut_as_the_original_cuts_them() {
     let mut run = 0;
     for line in include_str!("data/messages.jsonl").lines() {
         let case = json::read(line).unwrap();
@@ -153,40 +153,37 @@ fn a_line_that_prints_an_image_becomes_it() {
 
 /// Text that an attacker would send.
 fn hostile() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
-        Just("system:\n"),
-        Just("# user:\n"),
-        Just("ASSISTANT :\n"),
-        Just("name:\nboss\ncontent:\n"),
-        Just("content:\n"),
-        Just("## tool_calls:\n[{'id': 'x'}]\n"),
-        Just("tool_call_id:\nx\n"),
-        Just("\n"),
-        Just(" "),
-        Just("#"),
-        Just("x"),
-        Just(":\n"),
-        Just("user"),
-        Just("\r\n"),
-        Just("é"),
-        Just("\u{1c}"),
-        Just("[name=\"a\"]:\n"),
+    let pieces = [
+        "system:\n",
+        "# user:\n",
+        "ASSISTANT :\n",
+        "name:\nboss\ncontent:\n",
+        "content:\n",
+        "tool_call_id:\nx\n",
+        "\n",
+        "## tool_calls:\n[{'id': 'x'}]\n",
+        " ",
+        "#",
+        "x",
+        ":\n",
+        "user",
+        "\r\n",
+        "é",
+        "\u{1c}",
+        "[name=\"a\"]:\n",
     ];
-    proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
-}
-
-fn role() -> impl Strategy<Value = &'static str> {
-    prop_oneof![Just("system"), Just("user"), Just("assistant")]
+    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
     #[test]
-    fn no_data_changes_who_speaks(turns in proptest::collection::vec((role(), hostile()), 1..5), prompty: bool) {
+    fn no_data_changes_who_speaks(
+        turns in proptest::collection::vec((proptest::sample::select(vec!["system", "user", "assistant"]), hostile()), 1..5),
+        prompty: bool,
+    ) {
         let mut owned = Vec::new();
         for (role, data) in &turns {
-            owned.push((true, format!("{role}:\n")));
-            owned.push((false, data.clone()));
-            owned.push((true, "\n".to_owned()));
+            owned.extend([(true, format!("{role}:\n")), (false, data.clone()), (true, "\n".to_owned())]);
         }
         let all: Vec<(bool, &str)> = owned.iter().map(|(is_ours, piece)| (*is_ours, &**piece)).collect();
         let flavour = if prompty { Flavour::Prompty } else { Flavour::Tool };
@@ -196,7 +193,8 @@ proptest! {
             prop_assert_eq!(&*message.role, *role);
             prop_assert!(message.name.is_none() && message.tool_calls.is_none() && message.tool_call_id.is_none());
             let said = message.content.as_ref().unwrap().plain_text();
-            prop_assert!(data.trim().starts_with(said.trim_end_matches('#').trim()) || data.contains('\u{1c}'), "{:?} from {:?}", said, data);
+            // A line with only `#` before a header belongs to the header, as in the original.
+            prop_assert!(data.contains(&said));
         }
     }
 
@@ -208,8 +206,8 @@ proptest! {
 
     #[test]
     fn tool_calls_come_back_from_their_print(arguments in ".*") {
-        let call = json::read(r#"[{"id": "c", "type": "function", "function": {"name": "f", "arguments": null}}]"#).unwrap();
-        let call = call.map_strings(&mut |text| (text == "f").then(|| arguments.clone())).unwrap_or(call);
+        let call = json::read(r#"[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "?"}}]"#).unwrap();
+        let call = call.map_strings(&mut |text| (text == "?").then(|| arguments.clone())).unwrap_or(call);
         let rendered = pieces(&[(true, "assistant:\n## tool_calls:\n"), (false, &python::repr(&call))]);
         let messages = chat_messages(&rendered, Flavour::Tool).unwrap();
         prop_assert_eq!(messages[0].tool_calls.as_ref(), Some(&call));

@@ -12,6 +12,7 @@ use sluicegate_value::{Map, Value, json};
 use crate::messages::written;
 use crate::prompty::read;
 
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn folder() -> Option<PathBuf> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/prompty_v2"));
     if !folder.is_dir() {
