@@ -84,7 +84,9 @@ mod tests {
     #[test]
     fn both_spellings_are_one_flag() {
         let spelled = one_spelling(
-            ["run", "--environment-name", "pr", "--no_store", "--set=a_b=c_d", "--", "--a_b"].into_iter().map(Into::into),
+            ["run", "--environment-name", "pr", "--no_store", "--set=a_b=c_d", "--", "--a_b"]
+                .into_iter()
+                .map(Into::into),
         );
         assert_eq!(spelled, ["run", "--environment_name", "pr", "--no-store", "--set=a_b=c_d", "--", "--a_b"]);
     }

@@ -54,7 +54,9 @@ fn read_file(name: &str, directory: &Path) -> Result<(Map, Option<String>), CliE
             let first = lines.next().unwrap_or("");
             let more = lines.count();
             match json::read(first) {
-                Ok(value) if more > 0 => (value, Some(format!("`{shown}` has {} rows; only the first is run", more + 1))),
+                Ok(value) if more > 0 => {
+                    (value, Some(format!("`{shown}` has {} rows; only the first is run", more + 1)))
+                }
                 _ => return Err(CliError::misused(format!("`{shown}` is not JSON: {whole}"))),
             }
         }
@@ -63,12 +65,15 @@ fn read_file(name: &str, directory: &Path) -> Result<(Map, Option<String>), CliE
         Value::Map(map) => Ok(((*map).clone(), warning)),
         Value::List(rows) => match rows.first() {
             Some(Value::Map(map)) => {
-                let warning = (rows.len() > 1).then(|| format!("`{shown}` has {} rows; only the first is run", rows.len()));
+                let warning =
+                    (rows.len() > 1).then(|| format!("`{shown}` has {} rows; only the first is run", rows.len()));
                 Ok(((**map).clone(), warning))
             }
             _ => Err(CliError::misused(format!("`{shown}` holds no row of inputs"))),
         },
-        other => Err(CliError::misused(format!("`{shown}` must hold a JSON object of inputs, not {}", other.type_name()))),
+        other => {
+            Err(CliError::misused(format!("`{shown}` must hold a JSON object of inputs, not {}", other.type_name())))
+        }
     }
 }
 
@@ -83,7 +88,9 @@ mod tests {
         std::fs::write(folder.path().join("rows.jsonl"), "{\"q\": 1}\n\n{\"q\": 2}\n").expect("written");
         std::fs::write(folder.path().join("bad.json"), "{q}").expect("written");
         let shown = match read_inputs(&arguments, folder.path()) {
-            Ok((inputs, warning)) => Value::from(inputs).to_json() + &warning.map_or(String::new(), |w| format!(" ({w})")),
+            Ok((inputs, warning)) => {
+                Value::from(inputs).to_json() + &warning.map_or(String::new(), |w| format!(" ({w})"))
+            }
             Err(CliError::Other(complaint)) => complaint.message,
             Err(other) => format!("{other:?}"),
         };

@@ -8,6 +8,8 @@ use sluicegate_events::{Event, Journal, Listener, ListenerError, PlanHashes, Run
 use sluicegate_executor::{Engine, Listeners, Options, RunReport, Start};
 use sluicegate_flow::bind::{Bindings, BoundPlan, NodeBinding, Setting, bind};
 use sluicegate_flow::compile::VariantChoice;
+use sluicegate_flow::files::FileError;
+use sluicegate_flow::image::Images;
 use sluicegate_flow::plan::{NeedKind, NodeKind, Plan};
 use sluicegate_model::{ConnectionName, Price, Prices, TraceContext};
 use sluicegate_source::Problem;
@@ -48,10 +50,12 @@ impl Prepared {
     pub(crate) fn new(session: &Session, flow: Flow, choices: &Choices) -> Result<Self, CliError> {
         let environment = &flow.environment;
         let mut plan = session.plan(&flow, choices.variant.as_ref())?;
+        let whole = plan.clone();
         if let Some(node) = &choices.node {
             plan = Arc::new(plan.only(node).ok_or_else(|| {
                 let known: Vec<String> = plan.nodes.iter().map(|node| format!("`{}`", node.name)).collect();
-                CliError::misused(format!("flow `{}` has no node `{node}`", flow.name)).hint(format!("it has {}", known.join(", ")))
+                CliError::misused(format!("flow `{}` has no node `{node}`", flow.name))
+                    .hint(format!("it has {}", known.join(", ")))
             })?);
         }
         let variable = |name: &str| environment.variable(name).map(|found| Arc::from(found.value));
@@ -60,7 +64,9 @@ impl Prepared {
         bindings.deployment_name = one(environment.deployment_name())?.map(Into::into);
         bindings.nodes = node_bindings(one(environment.value("nodes"))?.map(|setting| setting.value))?;
         bindings.set.clone_from(&choices.set);
-        bindings.connections = Some(environment.connection_names().into_iter().map(|name| ConnectionName(name.into())).collect());
+        bindings.whole = choices.node.as_ref().map(|_| &*whole);
+        bindings.connections =
+            Some(environment.connection_names().into_iter().map(|name| ConnectionName(name.into())).collect());
         let bound = bind(&plan, &bindings)?;
         let (mut connections, mut problems) = (Vec::new(), Vec::new());
         for name in connections_of(bound.plan()) {
@@ -72,7 +78,8 @@ impl Prepared {
         if !problems.is_empty() {
             return Err(CliError::Problems(problems));
         }
-        let used = plan.needs.iter().filter_map(|need| match &need.what {
+        let needs = whole.all_needs();
+        let used = needs.iter().filter_map(|need| match &need.what {
             NeedKind::Variable(name) => Some(&**name),
             NeedKind::Connection(_) => None,
         });
@@ -92,13 +99,20 @@ impl Prepared {
             let near = unknown.suggestion.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             session.printer().warn(&format!("flow `{}` has no input `{}`{near}", self.flow.name, unknown.name));
         }
-        plan.resolve_inputs(given).map_err(|errors| {
+        let folder = session.directory();
+        let read = |path: &str| {
+            std::fs::read(folder.join(path))
+                .map(Into::into)
+                .map_err(|error| FileError::Unreadable { path: path.to_owned(), reason: error.to_string() })
+        };
+        plan.resolve_inputs_with(given, &Images::new(plan.message_format, &read)).map_err(|errors| {
             let (first, rest) = errors.split_first().map_or_else(
                 || ("the inputs do not fit".to_owned(), &errors[..]),
                 |(first, rest)| (first.to_string(), rest),
             );
             let error = rest.iter().fold(CliError::misused(first), |error, next| error.cause(next.to_string()));
-            let known: Vec<String> = plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();
+            let known: Vec<String> =
+                plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();
             error.hint(format!("flow `{}` takes {}", self.flow.name, known.join(", ")))
         })
     }
@@ -120,11 +134,7 @@ impl Prepared {
     pub(crate) fn new_journal(&self, run: &RunId) -> Result<RunJournal, CliError> {
         let settings = one(self.flow.environment.store())?;
         let store = Store::open(&settings.path).map_err(store_error)?;
-        let durability = match settings.durability {
-            Durability::Full => sluicegate_store::Durability::Power,
-            Durability::Process => sluicegate_store::Durability::Process,
-        };
-        store.create_run(run, env!("CARGO_PKG_VERSION"), durability).map_err(store_error)
+        store.create_run(run, env!("CARGO_PKG_VERSION"), durability(&settings)).map_err(store_error)
     }
 
     /// Runs, or goes on with a run.
@@ -251,4 +261,12 @@ fn node_bindings(nodes: Option<Value>) -> Result<indexmap::IndexMap<Arc<str>, No
 
 fn one<T>(result: Result<T, Problem>) -> Result<T, CliError> {
     result.map_err(|problem| CliError::Problems(vec![problem]))
+}
+
+/// What an acknowledged event survives, as the settings say.
+pub(crate) fn durability(settings: &sluicegate_config::Store) -> sluicegate_store::Durability {
+    match settings.durability {
+        Durability::Full => sluicegate_store::Durability::Power,
+        Durability::Process => sluicegate_store::Durability::Process,
+    }
 }

@@ -9,10 +9,11 @@ use sluicegate_flow::compile::{CompileOptions, Compiled, VariantChoice, compile}
 use sluicegate_flow::files::DiskFiles;
 use sluicegate_flow::plan::Plan;
 use sluicegate_source::{Problem, Severity};
-use sluicegate_store::Store;
+use sluicegate_store::{Durability, Store};
 
 use crate::commands::runs::store_error;
 use crate::error::CliError;
+use crate::prepared::durability;
 use crate::terminal::{Printer, show_problems};
 
 /// Where a command stands.
@@ -152,14 +153,17 @@ impl Session {
         }
     }
 
-    /// The store of runs, if there is one already.
-    pub(crate) fn existing_store(&self) -> Result<Option<Store>, CliError> {
+    /// The store of runs, if there is one already, and how it is to be written.
+    pub(crate) fn existing_store(&self) -> Result<Option<(Store, Durability)>, CliError> {
         let environment = self.settings(&self.project_at(&self.directory), &Wanted::None)?.without_flow();
-        let settings = environment.and_then(|environment| environment.store()).map_err(|problem| CliError::Problems(vec![problem]))?;
+        let settings = environment
+            .and_then(|environment| environment.store())
+            .map_err(|problem| CliError::Problems(vec![problem]))?;
         if !settings.path.is_dir() {
             return Ok(None);
         }
-        Store::open(&settings.path).map(Some).map_err(store_error)
+        let store = Store::open(&settings.path).map_err(store_error)?;
+        Ok(Some((store, durability(&settings))))
     }
 
     fn find(&self, asked: &str, wanted: &Wanted<'_>) -> Result<Flow, CliError> {

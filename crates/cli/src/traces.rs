@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sluicegate_config::Telemetry as Settings;
+use sluicegate_config::variables::{OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT};
 use sluicegate_events::{Event, Listener, Sampler};
 use sluicegate_executor::Sample;
 use sluicegate_telemetry::{Switch, Telemetry, TelemetrySettings};
@@ -29,28 +30,45 @@ pub(crate) fn exporter(
         return None;
     }
     let mut telemetry = read.settings;
-    if let Some(url) = configured {
+    let by_variable = [OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]
+        .into_iter()
+        .any(|name| lookup(name).is_some());
+    if let Some(url) = configured.filter(|_| !by_variable) {
         telemetry.endpoint = url;
     }
+    if telemetry.headers.is_empty() {
+        telemetry.headers = settings.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+    }
+    if telemetry.service_name == TelemetrySettings::default().service_name {
+        telemetry.service_name.clone_from(&settings.service_name);
+    }
     if let Some(address) = asked.filter(|address| !address.is_empty()) {
+        let before = origin(&telemetry.endpoint).to_owned();
         telemetry = telemetry.at_base(address);
+        if origin(&telemetry.endpoint) != before {
+            // They are another collector's secrets.
+            telemetry.headers.clear();
+        }
     }
-    if !settings.headers.is_empty() {
-        telemetry.headers =
-            settings.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-    }
-    telemetry.service_name.clone_from(&settings.service_name);
     telemetry.capture_content &= settings.capture_content;
     let mut exporter = Telemetry::start(telemetry);
     exporter.hear_past(past);
     Some(Box::new(exporter))
 }
 
+/// Scheme, host and port of an address.
+fn origin(address: &str) -> &str {
+    let host = address.find("://").map_or(0, |at| at + 3);
+    let end = address[host..].find('/').map_or(address.len(), |at| host + at);
+    &address[..end]
+}
+
 /// Which traces are recorded; a sampler that is not understood is a warning and the default.
 pub(crate) fn sampler(session: &Session, settings: &Settings) -> Sample {
-    let sampler = Sampler::parse(settings.sampler.as_deref(), settings.sampler_argument.as_deref()).unwrap_or_else(|error| {
-        session.printer().warn(&error.to_string());
-        Sampler::default()
-    });
+    let sampler =
+        Sampler::parse(settings.sampler.as_deref(), settings.sampler_argument.as_deref()).unwrap_or_else(|error| {
+            session.printer().warn(&error.to_string());
+            Sampler::default()
+        });
     Arc::new(move |parent, trace_id| sampler.samples(trace_id, parent.map(|parent| parent.sampled)))
 }

@@ -33,8 +33,6 @@ pub const OTEL_TRACES_SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 pub const OTEL_SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 /// The trace that a run continues, as W3C Trace Context writes it.
 pub const TRACEPARENT: &str = "TRACEPARENT";
-/// The vendor's part of that trace.
-pub const TRACESTATE: &str = "TRACESTATE";
 /// The proxy for `http:` addresses.
 pub const HTTP_PROXY: &str = "HTTP_PROXY";
 /// The proxy for `https:` addresses.
@@ -102,8 +100,21 @@ pub const KNOWN: &[Known] = &[
     ),
     sets(OTEL_TRACES_SAMPLER_ARG, "telemetry.sampler_argument", "the sampler's ratio, from 0 to 1"),
     sets(OTEL_SDK_DISABLED, "telemetry.disabled", "`true`: no traces at all"),
+    known("OTEL_TRACES_EXPORTER", "`otlp` or `none`"),
+    known("OTEL_RESOURCE_ATTRIBUTES", "what traces say of this program: name=value,name=value"),
+    known("OTEL_EXPORTER_OTLP_TIMEOUT", "for one request to the collector, in milliseconds"),
+    known("OTEL_EXPORTER_OTLP_PROTOCOL", "only http/protobuf is spoken"),
+    known("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "the same as OTEL_EXPORTER_OTLP_HEADERS, for traces"),
+    known("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "the same as OTEL_EXPORTER_OTLP_TIMEOUT, for traces"),
+    known("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "the same as OTEL_EXPORTER_OTLP_PROTOCOL, for traces"),
+    known("OTEL_BSP_EXPORT_TIMEOUT", "for what is left when a run is over, in milliseconds"),
+    known("OTEL_BSP_SCHEDULE_DELAY", "how long a span waits for others, in milliseconds"),
+    known("OTEL_BSP_MAX_QUEUE_SIZE", "the most spans that wait"),
+    known("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "the most spans of one request"),
+    known("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "the most bytes of an attribute that holds content"),
+    known("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "the same, for spans"),
+    known("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "`false` keeps prompts and answers out of traces"),
     known(TRACEPARENT, "the W3C trace that a run continues"),
-    known(TRACESTATE, "the vendor's part of that trace"),
     known(HTTP_PROXY, "the proxy for http: addresses"),
     known(HTTPS_PROXY, "the proxy for https: addresses"),
     known(ALL_PROXY, "the proxy for both"),

@@ -377,7 +377,8 @@ mod tests {
         };
         let inputs = Map::from([("q", Value::from(f64::NAN)), ("$odd", Value::from(u64::MAX))]);
         let finished = |outcome| EventKind::NodeFinished { outcome, usage: Usage::default() };
-        let call_finished = |end| EventKind::ModelCallFinished { call: 1, end, attempts: 2, first_chunk_us: Some(3), cost: Some(0.1) };
+        let call_finished =
+            |end| EventKind::ModelCallFinished { call: 1, end, attempts: 2, first_chunk_us: Some(3), cost: Some(0.1) };
         vec![
             EventKind::RunStarted {
                 flow: "f".into(),

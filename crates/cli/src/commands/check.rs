@@ -1,6 +1,5 @@
 //! `check`: every problem of a flow, without a key and without a socket.
 
-
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::session::{Flow, Session, any_error};

@@ -144,7 +144,12 @@ fn test(session: &Session, args: &TestArgs) -> Result<Exit, CliError> {
             let text = redactor.redact(text).unwrap_or_else(|| text.to_owned());
             let served = reply.model.as_deref().unwrap_or(&args.model);
             let took = show_duration(began.elapsed());
-            printer.data(&format!("{}: {} answered in {took} at {address}: {}", args.one.name, harmless(served), harmless(&text)))?;
+            printer.data(&format!(
+                "{}: {} answered in {took} at {address}: {}",
+                args.one.name,
+                harmless(served),
+                harmless(&text)
+            ))?;
             Ok(Exit::Done)
         }
         // The simulated model has no answer to this question; that it could say so is an answer.
@@ -155,10 +160,9 @@ fn test(session: &Session, args: &TestArgs) -> Result<Exit, CliError> {
         Err(error) => {
             let message = error.to_string();
             let message = redactor.redact(&message).unwrap_or(message);
-            Err(CliError::failed(format!("connection `{}` does not work", args.one.name)).cause(message).hint(format!(
-                "`sluicegate connections show {}` shows its settings and who set them",
-                args.one.name
-            )))
+            Err(CliError::failed(format!("connection `{}` does not work", args.one.name))
+                .cause(message)
+                .hint(format!("`sluicegate connections show {}` shows its settings and who set them", args.one.name)))
         }
     }
 }

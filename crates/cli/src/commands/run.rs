@@ -97,13 +97,15 @@ pub(crate) fn run(session: &Session, args: RunArgs) -> Result<Exit, CliError> {
 
 /// Goes on with a run that was interrupted, killed or failed.
 pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliError> {
-    let store = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
+    let (store, durability) = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
     let id = store.find(&args.run).map_err(store_error)?;
-    let durability = sluicegate_store::Durability::Power;
     let (journal, past) = store.resume_run(&id, durability).map_err(store_error)?;
-    let Some(EventKind::RunStarted { flow_path, environment, hashes, options, .. }) = past.first().map(|event| &event.kind)
+    let Some(EventKind::RunStarted { flow_path, environment, hashes, options, .. }) =
+        past.first().map(|event| &event.kind)
     else {
-        return Err(CliError::misused(format!("run `{id}` has no beginning and cannot be resumed")).hint("run the flow again"));
+        return Err(
+            CliError::misused(format!("run `{id}` has no beginning and cannot be resumed")).hint("run the flow again")
+        );
     };
     if is_completed(&past) {
         return Err(CliError::misused(format!("run `{id}` is completed; there is nothing to resume")));
@@ -121,7 +123,8 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
         refuse_changes(hashes, &prepared.hashes(), &id)?;
     }
     let shown = Shown { json: args.json, stream: args.stream };
-    let done = prepared.run(session, Arc::new(journal), Start::Resume { past }, &shown, args.deploy_traces.as_deref())?;
+    let done =
+        prepared.run(session, Arc::new(journal), Start::Resume { past }, &shown, args.deploy_traces.as_deref())?;
     finish(session, &prepared, &done, &shown, true)
 }
 
@@ -151,13 +154,11 @@ fn variant(text: &str) -> Result<VariantChoice, CliError> {
 }
 
 fn refuse_changes(then: &PlanHashes, now: &PlanHashes, id: &RunId) -> Result<(), CliError> {
-    let changed: Vec<&str> = [
-        ("the flow's files", then.plan != now.plan),
-        ("its settings", then.settings != now.settings),
-    ]
-    .into_iter()
-    .filter_map(|(what, changed)| changed.then_some(what))
-    .collect();
+    let changed: Vec<&str> =
+        [("the flow's files", then.plan != now.plan), ("its settings", then.settings != now.settings)]
+            .into_iter()
+            .filter_map(|(what, changed)| changed.then_some(what))
+            .collect();
     if changed.is_empty() {
         return Ok(());
     }
@@ -166,7 +167,13 @@ fn refuse_changes(then: &PlanHashes, now: &PlanHashes, id: &RunId) -> Result<(),
 }
 
 /// Prints what came of a run; the exit code follows from it.
-fn finish(session: &Session, prepared: &Prepared, done: &crate::prepared::Done, shown: &Shown, kept: bool) -> Result<Exit, CliError> {
+fn finish(
+    session: &Session,
+    prepared: &Prepared,
+    done: &crate::prepared::Done,
+    shown: &Shown,
+    kept: bool,
+) -> Result<Exit, CliError> {
     let printer = session.printer();
     let RunReport { status, journal_error, .. } = &done.report;
     if shown.json {

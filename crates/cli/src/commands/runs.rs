@@ -92,14 +92,10 @@ pub(crate) fn runs(session: &Session, command: RunsCommand) -> Result<Exit, CliE
 }
 
 fn list(session: &Session, args: ListArgs) -> Result<Exit, CliError> {
-    let filter = RunFilter {
-        flow: args.flow,
-        environment: args.environment_name,
-        status: args.status,
-        limit: Some(args.limit),
-    };
+    let filter =
+        RunFilter { flow: args.flow, environment: args.environment_name, status: args.status, limit: Some(args.limit) };
     let rows = match session.existing_store()? {
-        Some(store) => store.list(&filter).map_err(store_error)?,
+        Some((store, _)) => store.list(&filter).map_err(store_error)?,
         None => Vec::new(),
     };
     let printer = session.printer();
@@ -142,7 +138,7 @@ fn row_value(row: &RunRow) -> Value {
 }
 
 fn show(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
-    let store = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
+    let (store, _) = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
     let id = store.find(&args.run).map_err(store_error)?;
     let (summary, status) = read(&store, &id)?;
     let printer = session.printer();
@@ -192,7 +188,9 @@ fn read(store: &Store, id: &sluicegate_events::RunId) -> Result<(RunSummary, Sho
 pub(crate) fn store_error(error: sluicegate_store::StoreError) -> CliError {
     use sluicegate_store::StoreError;
     match error {
-        StoreError::NoSuchRun { .. } => CliError::misused(error.to_string()).hint("`sluicegate runs list` shows those that are kept"),
+        StoreError::NoSuchRun { .. } => {
+            CliError::misused(error.to_string()).hint("`sluicegate runs list` shows those that are kept")
+        }
         StoreError::Held { .. } => CliError::misused(format!("{error}; it is running"))
             .hint("wait for it, or stop that process, and resume then"),
         StoreError::Ambiguous { .. } | StoreError::BadRunId { .. } => CliError::misused(error.to_string()),

@@ -47,11 +47,8 @@ fn show(problem: &Problem, renderer: &Renderer) -> String {
             let mark = kind.span(start..end);
             snippet = snippet.annotation(if label.text.is_empty() { mark } else { mark.label(label.text.as_str()) });
         }
-        group = if problem.labels.is_empty() {
-            group.element(Origin::path(file.name()))
-        } else {
-            group.element(snippet)
-        };
+        group =
+            if problem.labels.is_empty() { group.element(Origin::path(file.name())) } else { group.element(snippet) };
     }
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(help.as_str()));
@@ -69,7 +66,8 @@ fn masked(text: &str) -> Cow<'_, str> {
         let mut from = 0;
         while let Some(colon) = line[from..].find([':', '=']).map(|at| at + from) {
             from = colon + 1;
-            let name = line[..colon].rsplit([' ', '{', ',', '"', '\'', '-']).find(|part| !part.is_empty()).unwrap_or("");
+            let name =
+                line[..colon].rsplit([' ', '{', ',', '"', '\'', '-']).find(|part| !part.is_empty()).unwrap_or("");
             let value = line[from..].trim_start();
             let value_start = line.len() - value.len();
             let end = value.find([',', '}', '\n', '\r']).map_or(line.len(), |at| value_start + at);
@@ -104,7 +102,10 @@ mod tests {
         check("a:\n  api_key: sk-123\n  b: c\n", "a:\n  api_key: ******\n  b: c\n");
         check("x: { api_key: sk-1, name: y }\n", "x: { api_key: ****, name: y }\n");
         check("API_KEY=abc\n", "API_KEY=***\n");
-        check("api_key: ${THE_KEY}\nkeys: none\nurl: http://a:b\n", "api_key: ${THE_KEY}\nkeys: none\nurl: http://a:b\n");
+        check(
+            "api_key: ${THE_KEY}\nkeys: none\nurl: http://a:b\n",
+            "api_key: ${THE_KEY}\nkeys: none\nurl: http://a:b\n",
+        );
         check("client_secret: \"é\"", "client_secret: ****");
     }
 }

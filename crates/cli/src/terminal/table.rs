@@ -10,7 +10,9 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
         .collect::<Vec<_>>();
     let columns = header.len();
     let widths: Vec<usize> = (0..columns)
-        .map(|column| cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .map(|column| {
+            cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
         .collect();
     let lines = cells.iter().map(|row| {
         let mut line = String::new();

@@ -49,7 +49,11 @@ fn ten_mistakes_are_ten_problems_with_ten_snippets() {
         ("flow.dag.yaml:22:", "missing.jinja2"),
         ("broken.jinja2:2:", "template"),
     ] {
-        assert!(ran.stderr.contains(place) && ran.stderr.contains(words), "expected `{place}` and `{words}` in\n{}", ran.stderr);
+        assert!(
+            ran.stderr.contains(place) && ran.stderr.contains(words),
+            "expected `{place}` and `{words}` in\n{}",
+            ran.stderr
+        );
     }
 }
 

@@ -31,7 +31,17 @@ fn shells_and_readers_are_served() {
     assert!(project.run(SLUICEGATE, &["completions", "bash"]).stdout.contains("_sluicegate"));
     assert!(project.run(SLUICEGATE, &["man"]).stdout.contains(".TH"));
     let help = project.run(SLUICEGATE, &["run", "--help"]);
-    for flag in ["--environment_name", "--deploy_traces", "--inputs", "--set", "--variant", "--node", "--stream", "--json", "--no-store"] {
+    for flag in [
+        "--environment_name",
+        "--deploy_traces",
+        "--inputs",
+        "--set",
+        "--variant",
+        "--node",
+        "--stream",
+        "--json",
+        "--no-store",
+    ] {
         assert!(help.stdout.contains(flag), "{flag}");
     }
 }

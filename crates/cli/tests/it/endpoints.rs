@@ -88,7 +88,10 @@ fn set_and_node_and_variant_change_one_run() {
     let endpoint = Endpoint::start();
     endpoint.reply_text("one").reply_text("two");
     let project = one_call(&endpoint);
-    let ran = ask(&project, &["--set", "nodes.ask.inputs.temperature=0.5", "--set", "nodes.ask.inputs.deployment_name=large"]);
+    let ran = ask(
+        &project,
+        &["--set", "nodes.ask.inputs.temperature=0.5", "--set", "nodes.ask.inputs.deployment_name=large"],
+    );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let body = endpoint.requests()[0].json();
     assert_eq!((&body["temperature"], &body["model"]), (&json!(0.5), &json!("large")));

@@ -19,7 +19,9 @@ pub(crate) fn repository() -> PathBuf {
 /// The repository's own flows, config and data in a temporary project.
 pub(crate) fn samples() -> Project {
     let root = repository();
-    ["flows", "config", "data"].into_iter().fold(Project::new(), |project, name| project.copy_of(&root.join(name), name))
+    ["flows", "config", "data"]
+        .into_iter()
+        .fold(Project::new(), |project, name| project.copy_of(&root.join(name), name))
 }
 
 /// A project with a flow of one llm node, and a section `pr` that leads to `endpoint`.

@@ -29,8 +29,10 @@ fn every_row_of_the_sample_data_gives_what_it_expects() {
     for line in rows.lines() {
         let row: serde_json::Value = serde_json::from_str(line).expect("a row");
         project.write("row.json", line);
-        let ran = project.run(SLUICEGATE, &["run", "entity_extraction", "-e", "local", "--inputs", "row.json", "--no-store"]);
-        let outputs: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.shown()));
+        let ran =
+            project.run(SLUICEGATE, &["run", "entity_extraction", "-e", "local", "--inputs", "row.json", "--no-store"]);
+        let outputs: serde_json::Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.shown()));
         assert_eq!(outputs["answer"], row["expected"], "{line}");
     }
 }

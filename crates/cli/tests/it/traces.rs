@@ -19,7 +19,9 @@ fn run_node_and_call_are_one_trace_and_the_endpoint_saw_its_span() {
     let ran = ask(&traced(&endpoint, &receiver), &["--json"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let spans = receiver.wait_for(3, Duration::from_secs(10));
-    let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span `{name}`: {spans:#?}"));
+    let named = |name: &str| {
+        spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span `{name}`: {spans:#?}"))
+    };
     let run = spans.iter().find(|span| span.parent_id.is_none()).expect("a first span");
     let call = named("chat small");
     let node = spans.iter().find(|span| Some(&span.span_id) == call.parent_id.as_ref()).expect("the node");
@@ -37,7 +39,12 @@ fn run_node_and_call_are_one_trace_and_the_endpoint_saw_its_span() {
     ] {
         assert_eq!(call.attributes.get(name).and_then(|found| found.as_str()), Some(value), "{name}");
     }
-    for name in ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.response.finish_reasons", "gen_ai.response.model"] {
+    for name in [
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.output_tokens",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.response.model",
+    ] {
         assert!(call.attributes.contains_key(name), "{name}");
     }
     assert!(!format!("{spans:?}").contains(KEY));
@@ -72,7 +79,10 @@ fn content_stays_home_when_told_so() {
     let (endpoint, receiver) = (Endpoint::start(), Receiver::start());
     endpoint.reply_text("SECRET ANSWER");
     let config = crate::fixture::config(&endpoint.url(), "") + "telemetry: { capture_content: false }\n";
-    let ran = ask(&traced(&endpoint, &receiver).file("config/config.yaml", config), &["--inputs", "question=PRIVATE QUESTION"]);
+    let ran = ask(
+        &traced(&endpoint, &receiver).file("config/config.yaml", config),
+        &["--inputs", "question=PRIVATE QUESTION"],
+    );
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let spans = format!("{:?}", receiver.wait_for(3, Duration::from_secs(10)));
     assert!(!spans.contains("SECRET ANSWER") && !spans.contains("PRIVATE QUESTION"), "{spans}");

@@ -2,7 +2,7 @@
 
 use sluicegate_events::{CallEnd, Event, EventKind, NodePath, Scope, SpanRef};
 use sluicegate_model::CallNotice;
-use sluicegate_value::Value;
+use sluicegate_value::{Map, Value};
 
 use super::{OpenCall, Run};
 use crate::calls::{CallStarted, Said, SaidKind};
@@ -66,7 +66,7 @@ impl Run<'_> {
         if let Some(working) = self.nodes.get_mut(path) {
             working.calls.push(OpenCall { call, span, model: model.clone(), attempts: 1, first_chunk: None });
         }
-        let request = if self.engine.options.capture_content { request } else { Value::Null };
+        let request = if self.engine.options.capture_content { request } else { without_content(&request) };
         let kind = EventKind::ModelCallStarted {
             call,
             connection: about.connection.0.to_string(),
@@ -120,4 +120,15 @@ impl Run<'_> {
             self.broken = Some(error.to_string());
         }
     }
+}
+
+/// The request's parameters without what it says: spans tell temperature and model though prompts stay home.
+fn without_content(request: &Value) -> Value {
+    const CONTENT: [&str; 4] = ["messages", "prompt", "tools", "functions"];
+    let Some(map) = request.as_map() else { return Value::Null };
+    map.iter()
+        .filter(|(name, _)| !CONTENT.contains(&&***name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect::<Map>()
+        .into()
 }

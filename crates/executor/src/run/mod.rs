@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::AbortHandle;
 use futures_util::stream::FuturesUnordered;
-use sluicegate_events::{Event, EventKind, Failure, NodePath, RunStatus, SpanRef};
+use sluicegate_events::{Event, EventKind, Failure, NodePath, Outcome, RunStatus, SpanRef};
 use sluicegate_flow::bind::BoundPlan;
 use sluicegate_flow::plan::Plan;
 use sluicegate_flow::template::Binding;
@@ -132,13 +132,9 @@ impl<'a> Run<'a> {
         else {
             return Err(refused(None, "the run's first event is missing"));
         };
-        let over = past.iter().rev().find_map(|event| match &event.kind {
-            EventKind::RunFinished { status, .. } => Some(*status != RunStatus::Interrupted),
-            EventKind::RunResumed { .. } => Some(false),
-            _ => None,
-        });
-        if over == Some(true) {
-            return Err(refused(past.first(), "the run is over"));
+        let is_over = |event: &Event| matches!(event.kind, EventKind::RunFinished { status: RunStatus::Completed, .. });
+        if past.iter().any(is_over) {
+            return Err(refused(past.first(), "the run is completed"));
         }
         let (trace_id, sampled) =
             trace.map_or_else(|| (crate::spans::random(), false), |span| (span.trace_id, span.sampled));
@@ -147,8 +143,10 @@ impl<'a> Run<'a> {
         let last_seq = past.iter().map(|event| event.seq).max().unwrap_or_default();
         let ledger = Ledger::new(engine, run.clone(), last_seq);
         let mut run = Self::with(engine, plan, inputs.clone(), ledger, spans, root);
-        for event in &past {
-            if let Err(error) = run.progress.apply(event) {
+        for (position, event) in past.iter().enumerate() {
+            if !is_to_be_tried_again(event, &past[position + 1..])
+                && let Err(error) = run.progress.apply(event)
+            {
                 return Err(refused(past.first(), &error.to_string()));
             }
             run.tally.hear(event);
@@ -187,6 +185,13 @@ impl<'a> Run<'a> {
     }
 
     async fn drive(mut self, mut interrupt: Pin<&mut impl Future<Output = ()>>) -> RunReport {
+        // A run that has paid for a call can be resumed: its beginning is kept before anything is asked.
+        self.ledger.flush();
+        if self.ledger.is_appending()
+            && let Err(error) = self.ledger.acked().await
+        {
+            return self.end_without_journal(error);
+        }
         loop {
             // Work that never waits must not keep the thread from seeing an interrupt.
             tokio::task::consume_budget().await;
@@ -235,4 +240,17 @@ impl<'a> Run<'a> {
             self.poll_working();
         }
     }
+}
+
+/// Whether a node's failure is what ended its process's part of the run: then the node runs again. A failure inside of
+/// a node that was tried once more afterwards is history, which the further attempt has dealt with.
+fn is_to_be_tried_again(event: &Event, later: &[Event]) -> bool {
+    let EventKind::NodeFinished { outcome: Outcome::Failed { .. }, .. } = &event.kind else { return false };
+    let path = &event.scope.path.0;
+    !later.iter().take_while(|next| !matches!(next.kind, EventKind::RunResumed { .. })).any(|next| {
+        let around = &next.scope.path.0;
+        matches!(next.kind, EventKind::NodeAttemptFailed { .. })
+            && around.len() <= path.len()
+            && around.iter().zip(path).all(|(outer, inner)| outer.node == inner.node)
+    })
 }

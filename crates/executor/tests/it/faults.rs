@@ -226,8 +226,8 @@ nodes:
 - {name: c, type: llm, source: {type: code, path: ask.jinja2}, inputs: {deployment_name: m, q: "${b.output}"}}
 "#;
     let plan = plan(&[("flow.dag.yaml", chain), ASK_TEMPLATE]);
-    // What is appended: the beginning; the ends of a and b with what follows them; the end of c; the run's end.
-    for (fails_at, calls) in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 3), (7, 3)] {
+    // What is appended: the run's beginning, before anything is asked; each node's beginning; its end; the run's end.
+    for (fails_at, calls) in [(0, 0), (1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (6, 3), (7, 3), (8, 3)] {
         let model = FakeModel::echo();
         let journal = Arc::new(MemoryJournal { fails_at: Some(fails_at), ..MemoryJournal::default() });
         let report = run_with(&engine(&model, &journal), &plan, r#"{"q": "hi"}"#).await;

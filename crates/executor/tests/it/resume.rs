@@ -158,10 +158,25 @@ async fn calls_in_flight_are_made_again_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_over_is_not_resumed() {
+async fn a_failed_run_goes_on_at_the_node_that_failed() {
+    let broken = FakeModel::new(|_, _| {
+        Answer::error(sluicegate_model::ModelError::Rejected { status: 400, message: "no".into(), parameter: None })
+    });
+    let (report, events) = run(&mixed(), &broken, r#"{"q": "x"}"#).await;
+    assert_eq!(report.status, RunStatus::Failed);
+    let (report, new) = resume(events.clone(), &model()).await;
+    assert_eq!(report.status, RunStatus::Completed, "{:?}", report.failure);
+    // And a third time, over both: nothing is left of the failure.
+    let all = [events, new].concat();
+    let cut = all.len() - 1;
+    assert_eq!(resume(all[..cut].to_vec(), &model()).await.0.status, RunStatus::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completed_run_is_not_resumed() {
     let (_, events) = run(&mixed(), &model(), r#"{"q": "x"}"#).await;
     let (report, new) = resume(events.clone(), &model()).await;
-    assert_eq!(report.failure.unwrap().message, "the run is over");
+    assert_eq!(report.failure.unwrap().message, "the run is completed");
     assert!(new.is_empty());
     let (report, _) = resume(events[1..].to_vec(), &model()).await;
     assert_eq!(report.failure.unwrap().message, "the run's first event is missing");

@@ -145,7 +145,7 @@ impl Binder<'_, '_> {
         match &mut node.kind {
             NodeKind::Llm(llm) => {
                 self.fill_in_connection(connection.as_ref(), &mut llm.connection, &place);
-                if let Some(deployment) = deployment {
+                if let Some(deployment) = deployment.filter(|_| !self.sets_deployment(&name.0)) {
                     node.inputs.shift_remove("model");
                     node.inputs.insert("deployment_name".into(), Operand::Literal(deployment.into()));
                 }
@@ -177,6 +177,16 @@ impl Binder<'_, '_> {
             }
             NodeKind::Prompt(_) | NodeKind::Expression(_) => {}
         }
+    }
+
+    /// Whether a flag sets a node's deployment, which comes before the config section's.
+    fn sets_deployment(&self, node: &str) -> bool {
+        self.bindings.set.iter().any(|setting| match &setting.target {
+            SettingTarget::NodeInput { node: of, input } => {
+                &**of == node && matches!(&**input, "deployment_name" | "model")
+            }
+            SettingTarget::Default { .. } => false,
+        })
     }
 
     fn inner(&mut self, plan: &mut Arc<Plan>, path: &str) {

@@ -80,6 +80,8 @@ pub fn llm_request(
     if let Some(more) = given.get("parameters") {
         stream |= llm::merge(&mut body, more)?;
     }
+    // The tool says so either way; a prompty only when it streams.
+    body.insert("stream", stream);
     Ok(ChatRequest { model: model.into(), prompt, parameters: body, stream, called_from: "aoai-tool".into() })
 }
 

@@ -53,9 +53,8 @@ fn float(item: &Item) -> Option<f64> {
 }
 
 fn integer(number: Option<i128>, left: &Item, sign: &str, right: &Item) -> Result<Item, Error> {
-    let number = number.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidOperation, format!("unable to calculate {left} {sign} {right}"))
-    })?;
+    let number = number
+        .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("unable to calculate {left} {sign} {right}")))?;
     Ok(i64::try_from(number).map_or_else(|_| Item::from(number), Item::from))
 }
 
@@ -116,7 +115,8 @@ fn multiply(state: &mut State<'_, '_>, left: Item, right: Item) -> Result<Item, 
     }
     let items = guards::items(state, repeated)?;
     guards::spend_items(state, items.len().saturating_mul(count))?;
-    let repeated_items = items.repeat(if items.is_empty() { 0 } else { count });
+    let length = items.len().saturating_mul(count);
+    let repeated_items: Vec<Item> = items.into_iter().cycle().take(length).collect();
     Ok(if repeated.is_tuple() { Item::from(Tuple::from(repeated_items)) } else { Item::from(repeated_items) })
 }
 
@@ -152,6 +152,8 @@ fn remainder(state: &mut State<'_, '_>, left: Item, right: Item) -> Result<Item,
             }))
         }
         None if left.is_undefined() || right.is_undefined() => Err(unsupported(&left, "%", &right)),
-        None => Err(type_error(format_args!("unsupported operand type(s) for %: '{}' and '{}'", kind(&left), kind(&right)))),
+        None => {
+            Err(type_error(format_args!("unsupported operand type(s) for %: '{}' and '{}'", kind(&left), kind(&right))))
+        }
     }
 }

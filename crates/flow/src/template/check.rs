@@ -12,6 +12,10 @@ use super::scan::{Piece, SyntaxError, Tag, Token, TokenKind};
 /// What a template has without asking.
 const GLOBALS: [&str; 7] = ["range", "dict", "lipsum", "cycler", "joiner", "namespace", "self"];
 
+/// How deep blocks may nest, and how many `elif` an `if` may have: minijinja's compiler is recursive in both.
+const DEPTH: usize = 30;
+const BRANCHES: usize = 60;
+
 /// Filters and tests that one may have meant.
 const KNOWN: &str = "abs attr batch boolean capitalize center count d default defined dictsort divisibleby e escape even \
     filesizeformat first float forceescape format groupby in indent int integer items iterable join last length list \
@@ -21,12 +25,29 @@ const KNOWN: &str = "abs attr batch boolean capitalize center count d default de
 
 /// The first thing in the tags that cannot work.
 pub(super) fn tags(source: &str, pieces: &[Piece], env: &Environment<'static>) -> Result<(), SyntaxError> {
+    let mut depth = 0_usize;
+    let mut branches = 0_usize;
     for piece in pieces {
         match piece {
             Piece::Text(_) => {}
             Piece::Print(tag) => names(source, &tag.tokens, env)?,
             Piece::Block(tag) => {
-                statement(source, tag)?;
+                let word = statement(source, tag)?;
+                // What is never closed counts too: then the source is refused either way.
+                match word {
+                    "if" | "for" | "macro" | "call" | "filter" | "with" | "block" | "autoescape" => depth += 1,
+                    "elif" => branches += 1,
+                    "endif" => branches = 0,
+                    _ => {}
+                }
+                if word.starts_with("end") {
+                    depth = depth.saturating_sub(1);
+                }
+                if depth > DEPTH || branches > BRANCHES {
+                    let message =
+                        format!("blocks nest deeper than {DEPTH}, or an `if` has more than {BRANCHES} branches");
+                    return Err(SyntaxError { message, at: tag.outer.clone() });
+                }
                 names(source, &tag.tokens, env)?;
             }
         }
@@ -34,7 +55,7 @@ pub(super) fn tags(source: &str, pieces: &[Piece], env: &Environment<'static>) -
     Ok(())
 }
 
-fn statement(source: &str, tag: &Tag) -> Result<(), SyntaxError> {
+fn statement<'a>(source: &'a str, tag: &Tag) -> Result<&'a str, SyntaxError> {
     let Some(first) = tag.tokens.first() else {
         return Err(SyntaxError { message: "tag name expected".to_owned(), at: tag.outer.clone() });
     };
@@ -45,10 +66,10 @@ fn statement(source: &str, tag: &Tag) -> Result<(), SyntaxError> {
         );
         return Err(SyntaxError { message, at: tag.outer.clone() });
     }
-    Ok(())
+    Ok(word)
 }
 
-/// Filters, tests and the `%` of a text.
+/// Filters and tests.
 pub(super) fn names(source: &str, tokens: &[Token], env: &Environment<'static>) -> Result<(), SyntaxError> {
     let word = |token: &Token| &source[token.at.clone()];
     let mut state = env.empty_state();
@@ -68,10 +89,6 @@ pub(super) fn names(source: &str, tokens: &[Token], env: &Environment<'static>) 
                 if let Some(name) = name.filter(|name| !exists("test", word(name))) {
                     return Err(unknown("test", word(name), name.at.clone()));
                 }
-            }
-            TokenKind::Sign("%") if index > 0 && tokens[index - 1].kind == TokenKind::Text => {
-                let message = "`'..' % x` is not available: write `'..'|format(x)`".to_owned();
-                return Err(SyntaxError { message, at: token.at.clone() });
             }
             _ => {}
         }
@@ -102,6 +119,7 @@ pub(super) fn variables(
                 && !matches!(before, Some(TokenKind::Sign("." | "|")))
                 && !is_keyword
                 && undeclared.contains(name)
+                && !name.starts_with("__")
                 && !GLOBALS.contains(&name);
             if is_variable && !found.iter().any(|(known, _)| **known == *name) {
                 found.push((name.into(), token.at.clone()));

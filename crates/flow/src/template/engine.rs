@@ -8,10 +8,10 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Rest;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value as Item};
 
-use super::filters;
 use super::guards;
 use super::methods;
 use super::print::{self, Style};
+use super::{arithmetic, filters};
 
 /// The name that a template has in its environment.
 pub(super) const NAME: &str = "template";
@@ -89,6 +89,7 @@ fn environment(style: Style, trim_blocks: bool) -> Environment<'static> {
     env.set_unknown_method_callback(methods::call);
     minijinja_contrib::add_to_environment(&mut env);
     filters::add_to(&mut env, style);
+    arithmetic::add_to(&mut env, style);
     env.remove_global("debug");
     env.add_function("__spend", guards::spend_literal);
     // jinja2's takes the items themselves, minijinja's a list of them.

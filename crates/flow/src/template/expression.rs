@@ -50,13 +50,12 @@ impl Expression {
         let base = engine::base(Style::Python);
         let tokens = Scanner::new(text, true).expression().map_err(problem)?;
         check::names(text, &tokens, base).map_err(problem)?;
-        let compiled = base.compile_expression(text).map_err(|error| problem(super::syntax_error(&error, text)))?;
-        let undeclared = compiled.undeclared_variables(false);
-        let variables = check::variables(text, &undeclared, &[&tokens]);
         let rewritten = rewrite::expression(text, &tokens);
         let mut env = base.clone();
         env.add_template_owned(engine::NAME, rewritten.text.clone())
-            .map_err(|error| problem(super::syntax_error(&error, text)))?;
+            .map_err(|error| problem(super::syntax_error(&error, &rewritten)))?;
+        let undeclared = env.get_template(engine::NAME).map(|template| template.undeclared_variables(false));
+        let variables = check::variables(text, &undeclared.unwrap_or_default(), &[&tokens]);
         let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
         let place = start.map_or(span, |start| Span::new(start, start + text.len()));
         Ok(Self {

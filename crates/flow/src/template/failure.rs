@@ -33,7 +33,7 @@ impl Origin<'_> {
 
     /// Translates an error of a render.
     pub(super) fn error(&self, error: &Error) -> RenderError {
-        let range = error.range();
+        let range = error.range().map(|range| whole_operation(&self.rewritten.text, range));
         let span = match (&range, error.line()) {
             (Some(range), _) => self.span(range.clone()),
             (None, Some(line)) => {
@@ -46,6 +46,22 @@ impl Origin<'_> {
         let (class, message) = words(error, source);
         RenderError { class, message, file: self.file.clone(), span }
     }
+}
+
+/// A failed operator is a filter by now, `(a )|__add( b)`: minijinja names the part behind the `|`.
+fn whole_operation(text: &str, range: Range<usize>) -> Range<usize> {
+    let is_operator = text.get(range.clone()).is_some_and(|source| source.starts_with("__"));
+    let Some(before) = text.get(..range.start).filter(|_| is_operator) else { return range };
+    let mut depth = 0_usize;
+    let open = before.bytes().rposition(|byte| {
+        match byte {
+            b')' => depth += 1,
+            b'(' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        byte == b'(' && depth == 0
+    });
+    open.unwrap_or(range.start)..range.end
 }
 
 /// The class of Python's exception, and its words. `source` is the expression that failed.
@@ -107,9 +123,8 @@ fn operation(detail: &str, source: &str) -> (&'static str, String) {
         && let Some((left, right)) = types.split_once(" and ")
     {
         if left == "undefined" || right == "undefined" {
-            let mut sides = source.splitn(2, sign);
-            let side = if left == "undefined" { sides.next() } else { sides.nth(1) };
-            return ("UndefinedError", undefined_name(side.unwrap_or("").trim()));
+            let is_left = left == "undefined";
+            return ("UndefinedError", undefined_name(operand(source, sign, is_left)));
         }
         let help = if sign == "%" && left == "string" { " (write `'..'|format(..)` to fill in a text)" } else { "" };
         let message = format!(
@@ -126,6 +141,19 @@ fn operation(detail: &str, source: &str) -> (&'static str, String) {
         return ("LimitError", detail.to_owned());
     }
     ("TypeError", if detail.is_empty() { format!("`{source}` cannot be computed") } else { detail.to_owned() })
+}
+
+/// The operand of a failed operator, in the rewritten source (`(a )|__add( b)`) or in the author's.
+fn operand<'a>(source: &'a str, sign: &str, left: bool) -> &'a str {
+    let filter = match sign {
+        "+" => ")|__add(",
+        "*" => ")|__mul(",
+        "%" => ")|__rem(",
+        _ => sign,
+    };
+    let found = source.rsplit_once(filter).or_else(|| source.split_once(sign));
+    let side = found.map_or(source, |(before, after)| if left { before } else { after });
+    side.trim_matches(|letter: char| letter.is_whitespace() || "()".contains(letter))
 }
 
 fn python_type(kind: &str) -> &str {

@@ -24,6 +24,14 @@ pub(super) fn add_to(env: &mut Environment<'static>, style: Style) {
     guard(env, "reverse", filters::reverse);
     guard(env, "batch", filters::batch);
     guard(env, "slice", filters::slice);
+    guard(env, "sum", filters::sum);
+    guard(env, "min", filters::min);
+    guard(env, "max", filters::max);
+    guard(env, "selectattr", filters::selectattr);
+    guard(env, "rejectattr", filters::rejectattr);
+    guard(env, "dictsort", filters::dictsort);
+    guard(env, "chain", filters::chain);
+    guard(env, "zip", filters::zip);
     env.add_filter("tojson", tojson::filter);
     env.add_filter("length", length);
     env.add_filter("count", length);
@@ -80,6 +88,7 @@ where
         if item.as_str().is_some_and(|text| text.len() > guards::TEXT / 16) {
             return Err(guards::limit("a list of the letters of so long a text"));
         }
+        guards::spend_items(state, item.len().unwrap_or(0))?;
         if matches!(name, "batch" | "slice") && rest.first().and_then(Item::as_i64).is_some_and(|count| count > WIDTH) {
             return Err(guards::limit(format_args!("more than {WIDTH} in `{name}`")));
         }

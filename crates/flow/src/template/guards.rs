@@ -17,8 +17,10 @@ pub(super) const FUEL: u64 = 5_000_000;
 pub(super) const TEXT: usize = 16 << 20;
 /// Bytes printed and kept in the course of one render.
 const BYTES: usize = 256 << 20;
-/// Items looked at to measure kept values.
+/// Items that filters and assignments look at in the course of one render.
 const ITEMS: usize = 20_000_000;
+/// Items of one list.
+const LIST: usize = 1_000_000;
 /// Levels of lists and maps in a kept value.
 const DEPTH: usize = 50;
 /// Calls within calls: each takes a few kilobytes of stack.
@@ -57,6 +59,27 @@ pub(super) fn text(state: &mut State<'_, '_>, bytes: usize) -> Result<(), Error>
     spend(state, bytes)
 }
 
+/// Counts items that are about to be looked at or made.
+pub(super) fn spend_items(state: &mut State<'_, '_>, items: usize) -> Result<(), Error> {
+    if items > LIST {
+        return Err(limit(format_args!("a list of more than {LIST} items")));
+    }
+    let spent = state.get_or_insert_extension_with(Spent::default);
+    spent.items = spent.items.saturating_add(items);
+    if spent.items > ITEMS {
+        return Err(limit(format_args!("the template goes through more than {ITEMS} items")));
+    }
+    Ok(())
+}
+
+/// The items of a list, counted.
+pub(super) fn items(state: &mut State<'_, '_>, item: &Item) -> Result<Vec<Item>, Error> {
+    spend_items(state, item.len().unwrap_or(0))?;
+    let items: Vec<Item> = item.try_iter()?.take(LIST + 1).collect();
+    spend_items(state, items.len())?;
+    Ok(items)
+}
+
 /// Literal text of a body that is about to run.
 pub(super) fn spend_literal(state: &mut State<'_, '_>, bytes: usize) -> Result<Item, Error> {
     spend(state, bytes).map(|()| Item::UNDEFINED)
@@ -74,7 +97,16 @@ pub(super) fn keep_in(state: &mut State<'_, '_>, item: Item) -> Result<Item, Err
 
 /// A value that a loop is about to go over.
 pub(super) fn each(state: &mut State<'_, '_>, item: Item) -> Result<Item, Error> {
-    // A map stays what it is, and jinja2 loops over nothing when it is undefined.
+    // What is undefined is looped over as if it were empty; `None` and numbers are not.
+    if matches!(item.kind(), Kind::None | Kind::Bool | Kind::Number) {
+        let kind = match item.kind() {
+            Kind::None => "NoneType",
+            Kind::Bool => "bool",
+            _ if item.is_integer() => "int",
+            _ => "float",
+        };
+        return Err(Error::new(ErrorKind::InvalidOperation, format!("TypeError: '{kind}' object is not iterable")));
+    }
     measured(state, item, false)
 }
 
@@ -97,17 +129,11 @@ pub(super) fn inline(item: Item) -> Item {
 fn measured(state: &mut State<'_, '_>, item: Item, in_namespace: bool) -> Result<Item, Error> {
     // What is computed anew at each use is computed once, so that such values do not pile up in one another.
     let is_lazy = item.kind() == Kind::Iterable && !item.is_tuple();
-    let item = match item.try_iter() {
-        Ok(items) if is_lazy => Item::from(items.take(ITEMS).collect::<Vec<_>>()),
-        _ => item,
-    };
+    let item = if is_lazy && item.try_iter().is_ok() { Item::from(items(state, &item)?) } else { item };
+    spend_items(state, item.len().filter(|_| item.as_str().is_none()).unwrap_or(0))?;
     let mut measure = Measure { bytes: 0, items: 0, in_namespace };
     measure.add(&item, 0)?;
-    let spent = state.get_or_insert_extension_with(Spent::default);
-    spent.items += measure.items;
-    if spent.items > ITEMS {
-        return Err(limit(format_args!("the template assigns more than {ITEMS} items")));
-    }
+    spend_items(state, measure.items)?;
     if item.as_str().is_some() {
         spend(state, measure.bytes)?;
     }
@@ -123,8 +149,8 @@ struct Measure {
 impl Measure {
     fn add(&mut self, item: &Item, depth: usize) -> Result<(), Error> {
         self.items += 1;
-        self.bytes += item.as_str().map_or(16, str::len);
-        if self.bytes > TEXT {
+        self.bytes += item.as_str().map_or(1, str::len);
+        if self.bytes > TEXT || self.items > LIST {
             return Err(limit(format_args!("a value of more than {} MiB", TEXT >> 20)));
         }
         let is_input = item.downcast_object_ref::<ListInput>().is_some()

@@ -16,6 +16,7 @@
 //! threads.
 
 mod arguments;
+mod arithmetic;
 mod check;
 mod engine;
 mod error;
@@ -28,6 +29,7 @@ mod inputs;
 mod marks;
 mod methods;
 mod numbers;
+mod operators;
 mod print;
 mod rewrite;
 mod scan;
@@ -135,7 +137,7 @@ impl Template {
     ///
     /// # Errors
     /// What Python's jinja2 would refuse, with its place, and what has no meaning here (`include`, `import`,
-    /// `extends`, `'..' % x`).
+    /// `extends`).
     pub fn parse(file: &Arc<SourceFile>, span: Span, mode: Mode) -> Result<Self, Problem> {
         let source = file.slice(span);
         let in_file = |range: std::ops::Range<usize>| {
@@ -149,9 +151,6 @@ impl Template {
         let (rewritten, pieces) = rewrite::template(source, mode.options()).map_err(problem)?;
         let base = engine::base(mode.style());
         check::tags(source, &pieces, base).map_err(problem)?;
-        // As the author wrote it, so that places and words are about that.
-        let original = base.template_from_str(source).map_err(|error| problem(syntax_error(&error, source)))?;
-        let undeclared = original.undeclared_variables(false);
         let tokens: Vec<&[Token]> = pieces
             .iter()
             .filter_map(|piece| match piece {
@@ -159,14 +158,14 @@ impl Template {
                 Piece::Text(_) => None,
             })
             .collect();
-        let variables = check::variables(source, &undeclared, &tokens);
         let images = rewritten.images.iter().map(|range| (Arc::from(&source[range.clone()]), in_file(range.clone())));
         let image_variables = images.collect();
         let mut env = base.clone();
-        env.add_template_owned(engine::NAME, rewritten.text.clone()).map_err(|error| {
-            let at = error.range().map_or(0..0, |range| rewritten.origin(range.start)..rewritten.origin(range.end));
-            problem(SyntaxError { message: error.detail().unwrap_or("cannot be read").to_owned(), at })
-        })?;
+        // Nothing of the source is computed here: what minijinja would fold is a filter by now.
+        env.add_template_owned(engine::NAME, rewritten.text.clone())
+            .map_err(|error| problem(syntax_error(&error, &rewritten)))?;
+        let undeclared = env.get_template(engine::NAME).map(|template| template.undeclared_variables(false));
+        let variables = check::variables(source, &undeclared.unwrap_or_default(), &tokens);
         let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
         Ok(Self { file: file.clone(), span, mode, env, rewritten, variables, image_variables })
     }
@@ -251,11 +250,14 @@ pub fn thread_placeholder(name: &str, nonce: Nonce) -> String {
     format!("__PROMPTY_THREAD_{:08x}_{name}__", nonce.0 as u32)
 }
 
-fn syntax_error(error: &minijinja::Error, source: &str) -> SyntaxError {
-    let at = error.range().filter(|range| source.get(range.clone()).is_some()).unwrap_or_else(|| {
-        let start = source.split_inclusive('\n').take(error.line().unwrap_or(1) - 1).map(str::len).sum::<usize>();
+/// What minijinja says of a rewritten source, in the words and places of the author's.
+fn syntax_error(error: &minijinja::Error, rewritten: &Rewritten) -> SyntaxError {
+    let range = error.range().filter(|range| rewritten.text.get(range.clone()).is_some()).unwrap_or_else(|| {
+        let lines = error.line().unwrap_or(1).saturating_sub(1);
+        let start = rewritten.text.split_inclusive('\n').take(lines).map(str::len).sum::<usize>();
         start..start
     });
+    let at = rewritten.origin(range.start)..rewritten.origin(range.end).max(rewritten.origin(range.start));
     SyntaxError { message: error.detail().unwrap_or("this is no template").to_owned(), at }
 }
 

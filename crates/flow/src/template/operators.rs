@@ -100,6 +100,10 @@ impl Walk<'_> {
 
     fn unary(&mut self) -> bool {
         while matches!(self.sign(), "-" | "+") {
+            // minijinja has no unary plus.
+            if self.sign() == "+" {
+                self.edits.push(Edit::replace(self.tokens[self.at].at.clone(), ""));
+            }
             self.at += 1;
         }
         if !self.primary() {

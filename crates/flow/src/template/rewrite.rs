@@ -10,8 +10,8 @@
 
 use std::ops::Range;
 
-use super::marks;
 use super::scan::{Piece, Scanner, SyntaxError, Tag, Token, TokenKind};
+use super::{marks, operators};
 
 /// A rewritten source.
 pub(super) struct Rewritten {
@@ -122,10 +122,11 @@ impl Rewriter<'_> {
                 }
                 Piece::Print(tag) => {
                     let before = index.checked_sub(1).and_then(|index| pieces.get(index));
+                    self.operators(&tag.tokens);
                     self.print(tag, before, next);
                 }
                 Piece::Block(tag) => {
-                    self.slices(&tag.tokens);
+                    self.operators(tag.tokens.get(1..).unwrap_or_default());
                     self.block(tag);
                 }
             }
@@ -528,6 +529,7 @@ pub(super) fn expression(text: &str, tokens: &[Token]) -> Rewritten {
     let edit = |at, insert: &str| Edit { at, remove: 0, insert: insert.to_owned(), is_mark: false };
     let mut edits = vec![edit(0, "{{ (")];
     slices(tokens, &mut edits);
+    operators::rewrite(text, tokens, &mut edits);
     edits.push(edit(text.len(), ")|__outcome }}"));
     line_breaks(text, &mut edits);
     apply(text, edits, Vec::new())

@@ -45,6 +45,14 @@ pub(super) struct SyntaxError {
     pub(super) at: Range<usize>,
 }
 
+/// How deep brackets may nest: what reads them is recursive.
+const DEPTH: usize = 60;
+
+/// How many operators, dots, calls and filters may follow one another: they nest when they are parsed.
+const CHAIN: usize = 60;
+/// How many of them in all, from the outermost bracket to the innermost.
+const NESTED_CHAINS: usize = 70;
+
 /// Longer signs first, so that `**` is not two `*`.
 const SIGNS: [&str; 26] = [
     "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".",
@@ -92,13 +100,7 @@ impl<'a> Scanner<'a> {
 
     /// The tokens of an expression that stands alone.
     pub(super) fn expression(mut self) -> Result<Vec<Token>, SyntaxError> {
-        let mut tokens = Vec::new();
-        self.blanks();
-        while self.at < self.source.len() {
-            tokens.push(self.token()?);
-            self.blanks();
-        }
-        Ok(tokens)
+        Ok(self.tag(0, "")?.tokens)
     }
 
     fn byte(&self, at: usize) -> u8 {
@@ -180,21 +182,32 @@ impl<'a> Scanner<'a> {
         let inner = self.at;
         let mut tokens: Vec<Token> = Vec::new();
         let mut open: Vec<&'static str> = Vec::new();
+        let mut chains = vec![0_usize];
         loop {
             let before = self.at;
             self.blanks();
             let rest = &self.source[self.at..];
+            if rest.is_empty() && end.is_empty() && open.is_empty() {
+                return Ok(Tag { outer: begin..self.at, inner: inner..before, tokens });
+            }
             if rest.is_empty() {
-                let wanted = if end == "}}" { "end of print statement" } else { "end of statement block" };
+                let wanted = match end {
+                    "}}" => "end of print statement",
+                    "%}" => "end of statement block",
+                    _ => open.last().unwrap_or(&"an operand"),
+                };
                 return Err(self.error(begin, format!("unexpected end of template, expected '{wanted}'.")));
             }
             let sign = usize::from(rest.starts_with('-') || (end == "%}" && rest.starts_with('+')));
-            if open.is_empty() && rest[sign..].starts_with(end) {
+            if open.is_empty() && !end.is_empty() && rest[sign..].starts_with(end) {
                 self.at += sign + 2;
                 return Ok(Tag { outer: begin..self.at, inner: inner..before, tokens });
             }
             let token = self.token()?;
             match token.kind {
+                TokenKind::Sign("(" | "[" | "{") if open.len() >= DEPTH => {
+                    return Err(SyntaxError { message: format!("brackets nest deeper than {DEPTH}"), at: token.at });
+                }
                 TokenKind::Sign("(") => open.push(")"),
                 TokenKind::Sign("[") => open.push("]"),
                 TokenKind::Sign("{") => open.push("}"),
@@ -208,8 +221,41 @@ impl<'a> Scanner<'a> {
                 },
                 _ => {}
             }
+            self.chain(&token, &mut chains)?;
             tokens.push(token);
         }
+    }
+
+    /// Counts the operators between two commas, at each level of brackets.
+    fn chain(&self, token: &Token, chains: &mut Vec<usize>) -> Result<(), SyntaxError> {
+        let is_operator = match token.kind {
+            TokenKind::Sign("," | ":" | "=") => {
+                chains.last_mut().into_iter().for_each(|chain| *chain = 0);
+                false
+            }
+            TokenKind::Sign(")" | "]" | "}") => {
+                chains.pop();
+                false
+            }
+            TokenKind::Sign(_) => true,
+            TokenKind::Name => {
+                matches!(&self.source[token.at.clone()], "and" | "or" | "not" | "if" | "else" | "is" | "in")
+            }
+            _ => false,
+        };
+        if let Some(chain) = chains.last_mut().filter(|_| is_operator) {
+            *chain += 1;
+            let is_long = *chain > CHAIN;
+            if is_long || chains.iter().sum::<usize>() > NESTED_CHAINS {
+                let message =
+                    format!("more than {CHAIN} operators in a row: take the expression apart with `{{% set %}}`");
+                return Err(SyntaxError { message, at: token.at.clone() });
+            }
+        }
+        if matches!(token.kind, TokenKind::Sign("(" | "[" | "{")) {
+            chains.push(0);
+        }
+        Ok(())
     }
 
     fn token(&mut self) -> Result<Token, SyntaxError> {

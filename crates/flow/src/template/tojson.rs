@@ -46,7 +46,7 @@ fn write(value: &Value, out: &mut String, indent: Option<usize>, level: usize) -
         }
         Value::Map(map) => {
             let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.sort_by_key(|(key, _)| *key);
             out.push('{');
             for (index, (key, item)) in entries.into_iter().enumerate() {
                 separate(out, index, indent, level + 1);

@@ -14,6 +14,6 @@ mod prompty_flow;
 mod prompty_vectors;
 mod recorded_messages;
 mod reference;
+mod request;
 mod role_safety;
 mod templates;
-mod request;
