@@ -2,11 +2,11 @@
 //!
 //! Three things stand between an author's template and minijinja:
 //!
-//! * **Role safety.** A role header counts only where the template itself has one. [`rewrite`] marks those places
-//!   before the template is compiled, [`marks`] reads the marks back; data can hold none.
+//! * **Role safety.** A role header counts only where the template itself has one. `rewrite` marks those places
+//!   before the template is compiled, `marks` reads the marks back; data can hold none.
 //! * **Python's behaviour.** What prints, prints as in Python ([`print`]); methods and filters that jinja2 has and
-//!   minijinja lacks are ours ([`methods`], [`filters`]); errors speak Python's words ([`failure`]).
-//! * **A budget.** Fuel counts steps, [`guards`] count bytes, so that a template can fail but not hang or fill memory.
+//!   minijinja lacks are ours (`methods`, `filters`); errors speak Python's words (`failure`).
+//! * **A budget.** Fuel counts steps, `guards` count bytes, so that a template can fail but not hang or fill memory.
 //!
 //! ```text
 //! source ─scan─► text and tags ─rewrite─► marked and guarded source ─minijinja─► text ─take─► Rendered { text, headers }
