@@ -1,16 +1,17 @@
 //! A flow, ready to run: compiled, bound to its environment, its models connected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sluicegate_config::{Durability, Redactor};
 use sluicegate_events::{Event, Journal, Listener, ListenerError, PlanHashes, RunId, RunSummary};
 use sluicegate_executor::{Engine, Listeners, Options, RunReport, Start};
-use sluicegate_flow::bind::{Bindings, BoundPlan, NodeBinding, Setting, bind};
+use sluicegate_flow::bind::{Bindings, BoundPlan, NodeBinding, Setting, bind, inline_connection_name};
 use sluicegate_flow::compile::VariantChoice;
 use sluicegate_flow::files::FileError;
 use sluicegate_flow::image::Images;
 use sluicegate_flow::plan::{NeedKind, NodeKind, Plan};
+use sluicegate_flow::prompty::PromptyModel;
 use sluicegate_model::{ConnectionName, Price, Prices, TraceContext};
 use sluicegate_source::Problem;
 use sluicegate_store::{RunJournal, Store};
@@ -28,6 +29,8 @@ pub(crate) struct Choices {
     pub(crate) set: Vec<Setting>,
     pub(crate) variant: Option<VariantChoice>,
     pub(crate) node: Option<String>,
+    /// Whether replies are asked for in pieces by a flag; then their token counts are asked for too.
+    pub(crate) stream: bool,
 }
 
 /// A flow, ready to run.
@@ -68,9 +71,15 @@ impl Prepared {
         bindings.connections =
             Some(environment.connection_names().into_iter().map(|name| ConnectionName(name.into())).collect());
         let bound = bind(&plan, &bindings)?;
+        let mut inline = HashMap::new();
+        inline_models(bound.plan(), &mut inline);
         let (mut connections, mut problems) = (Vec::new(), Vec::new());
         for name in connections_of(bound.plan()) {
-            match environment.connection(&name.0) {
+            let found = match inline.get(&name) {
+                Some(model) => environment.inline_connection(&name.0, model.provider.as_deref(), &model.configuration),
+                None => environment.connection(&name.0),
+            };
+            match found {
                 Ok(connection) => connections.push(connection),
                 Err(found) => problems.extend(found),
             }
@@ -83,12 +92,15 @@ impl Prepared {
             NeedKind::Variable(name) => Some(&**name),
             NeedKind::Connection(_) => None,
         });
-        let redactor = Arc::new(environment.redactor(used));
+        let redactor = Arc::new(environment.redactor_with(used, &connections));
         let prices = environment.prices()?;
         let prices = prices.into_iter().map(|(name, price)| {
             (name, Price { input: price.input, cached_input: price.cached_input, output: price.output })
         });
-        let models = Arc::new(sluicegate_providers::connect(connections, session.client_options(&flow.environment)));
+        let models = Arc::new(sluicegate_providers::connect(
+            connections,
+            session.client_options(&flow.environment, choices.stream),
+        ));
         Ok(Self { plan: bound, models, prices: Prices(prices.collect()), redactor, flow })
     }
 
@@ -232,6 +244,20 @@ fn connections_of(plan: &Plan) -> BTreeSet<ConnectionName> {
         }
     }
     names
+}
+
+/// The models that prompties describe in themselves, by the names of their connections.
+fn inline_models(plan: &Plan, found: &mut HashMap<ConnectionName, PromptyModel>) {
+    for node in &plan.nodes {
+        if let NodeKind::Prompty(prompty) = &node.kind
+            && prompty.model.connection.as_ref() == Some(&inline_connection_name(&prompty.file))
+        {
+            found.insert(ConnectionName(inline_connection_name(&prompty.file)), prompty.model.clone());
+        }
+        if let Some(inner) = node.kind.inner() {
+            inline_models(inner, found);
+        }
+    }
 }
 
 fn connection_of_kind(kind: &NodeKind) -> Option<ConnectionName> {

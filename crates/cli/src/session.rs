@@ -76,8 +76,12 @@ impl Session {
         &self.directory
     }
 
-    /// Proxies, for the clients of models.
-    pub(crate) fn client_options(&self, environment: &Environment) -> sluicegate_providers::Options {
+    /// Proxies, for the clients of models, and whether streams tell their token counts.
+    pub(crate) fn client_options(
+        &self,
+        environment: &Environment,
+        stream_usage: bool,
+    ) -> sluicegate_providers::Options {
         // Curl's habit, which everybody has: lower case first.
         let variable = |name: &str| {
             [name.to_lowercase(), name.to_owned()]
@@ -89,7 +93,7 @@ impl Session {
             http_proxy: variable(HTTP_PROXY).or_else(|| variable(ALL_PROXY)),
             https_proxy: variable(HTTPS_PROXY).or_else(|| variable(ALL_PROXY)),
             no_proxy: variable(NO_PROXY),
-            ..sluicegate_providers::Options::default()
+            stream_usage,
         }
     }
 

@@ -21,6 +21,17 @@ pub struct Connection {
     pub retry: Retry,
 }
 
+impl Connection {
+    /// Its key, if its kind has one.
+    #[must_use]
+    pub fn api_key(&self) -> Option<&Secret> {
+        match &self.kind {
+            ConnectionKind::AzureOpenAi { api_key, .. } | ConnectionKind::OpenAi { api_key, .. } => api_key.as_ref(),
+            ConnectionKind::Simulated { .. } | ConnectionKind::Other { .. } => None,
+        }
+    }
+}
+
 /// Which kind of service a connection leads to, with what only that kind needs.
 #[derive(Clone, Debug)]
 pub enum ConnectionKind {

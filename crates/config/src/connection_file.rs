@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use sluicegate_source::Problem;
+use sluicegate_value::{Map, Value};
 
 use crate::aliases::{CONNECTION_TYPES, connection_type};
 use crate::layers::{Table, Tree};
 use crate::reader::Reader;
-use crate::{Connection, ConnectionKind, Limits, Project, Retry, Secret, Timeouts, Variables};
+use crate::{Connection, ConnectionKind, Limits, Origin, Project, Retry, Secret, Timeouts, Variables};
 
 /// The API version that prompt flow takes if a connection names none.
 const DEFAULT_API_VERSION: &str = "2024-02-01";
@@ -74,6 +75,38 @@ pub(crate) fn from_aoai_config(aoai: &Table, section: &Tree) -> Table {
     take("aoai_api_key", "api_key");
     take("aoai_api_version", "api_version");
     take("aoai_api_type", "api_type");
+    table
+}
+
+/// The connection that a prompty describes in itself (version 1's `configuration`, version 2's `connection`), its
+/// variables looked up already. What it leaves out comes from the variables that prompt flow reads then.
+pub(crate) fn from_prompty(provider: Option<&str>, configuration: &Map) -> Table {
+    let mut table = Table::new();
+    let given = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| configuration.get(name))
+            .filter(|value| !value.is_null() && value.as_str() != Some(""))
+    };
+    let kind = given(&["type"]).and_then(Value::as_str).or(provider).unwrap_or_default();
+    let is_azure = kind.contains("azure") || kind == "foundry" || given(&["azure_endpoint"]).is_some();
+    let mut put = |key: &str, names: &[&str], variable: Option<&str>| {
+        let value = given(names).cloned().or_else(|| variable.map(|name| Value::from(format!("${{{name}}}"))));
+        if let Some(value) = value {
+            table.insert(key.into(), Tree::leaf(value, Origin::Default));
+        }
+    };
+    if is_azure {
+        put("api_base", &["azure_endpoint", "endpoint", "api_base"], Some("AZURE_OPENAI_ENDPOINT"));
+        put("api_key", &["api_key", "apiKey"], Some("AZURE_OPENAI_API_KEY"));
+        put("api_version", &["api_version", "apiVersion"], None);
+        table.insert("type".into(), Tree::leaf(Value::from("azure_open_ai"), Origin::Default));
+    } else {
+        put("base_url", &["base_url", "endpoint"], None);
+        put("api_key", &["api_key", "apiKey"], Some("OPENAI_API_KEY"));
+        put("organization", &["organization"], None);
+        table.insert("type".into(), Tree::leaf(Value::from("open_ai"), Origin::Default));
+    }
     table
 }
 

@@ -15,8 +15,8 @@ use crate::layers::{Table, Tree, merge};
 use crate::reader::{Reader, resolve_tree};
 use crate::variables::looks_secret;
 use crate::{
-    Connection, ConnectionKind, Limits, ModelPrice, Project, Redactor, Secret, Setting, Settings, Store, Telemetry,
-    Variable, Variables, connection_file, prices, store, telemetry,
+    Connection, Limits, ModelPrice, Project, Redactor, Secret, Setting, Settings, Store, Telemetry, Variable,
+    Variables, connection_file, prices, store, telemetry,
 };
 
 /// What holds for one flow in one config environment. A value's variables are looked up when it is asked for, so that
@@ -196,6 +196,21 @@ impl Environment {
         }])
     }
 
+    /// The connection that a prompty describes in itself, under a name of its own; its variables are looked up already.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it; what it leaves out and the variables that stand in for it do not say.
+    pub fn inline_connection(
+        &self,
+        name: &str,
+        provider: Option<&str>,
+        configuration: &Map,
+    ) -> Result<Connection, Vec<Problem>> {
+        let max_in_flight = self.max_in_flight().map_err(|problem| vec![problem])?;
+        let table = connection_file::from_prompty(provider, configuration);
+        connection_file::read(name, &table, max_in_flight, self.project(), self.variables())
+    }
+
     /// How many model calls may be in flight at once, over all lines of a run.
     ///
     /// # Errors
@@ -235,7 +250,14 @@ impl Environment {
     /// reads). What is unset has nothing to hide.
     #[must_use]
     pub fn redactor<'a>(&self, used: impl IntoIterator<Item = &'a str>) -> Redactor {
-        let mut secrets: Vec<Secret> = Vec::new();
+        self.redactor_with(used, &[])
+    }
+
+    /// The same, and the keys of connections that stand nowhere in these settings.
+    #[must_use]
+    pub fn redactor_with<'a>(&self, used: impl IntoIterator<Item = &'a str>, connections: &[Connection]) -> Redactor {
+        let mut secrets: Vec<Secret> =
+            connections.iter().filter_map(|connection| connection.api_key().cloned()).collect();
         let mut names: Vec<String> = used.into_iter().map(str::to_owned).collect();
         names.extend(self.variables().dot_env_names().map(str::to_owned));
         let whole = [(&self.root, ""), (&Tree::Table(self.section.clone()), "")];
@@ -260,13 +282,7 @@ impl Environment {
         let looked_up = names.iter().filter(|name| looks_secret(name)).filter_map(|name| self.variable(name));
         secrets.extend(looked_up.map(|variable| Secret::new(variable.value)));
         for name in self.connection_names() {
-            if let Ok(Connection {
-                kind: ConnectionKind::AzureOpenAi { api_key, .. } | ConnectionKind::OpenAi { api_key, .. },
-                ..
-            }) = self.connection(&name)
-            {
-                secrets.extend(api_key);
-            }
+            secrets.extend(self.connection(&name).ok().and_then(|connection| connection.api_key().cloned()));
         }
         for (_, value) in self.telemetry().map(|telemetry| telemetry.headers).unwrap_or_default() {
             // `Bearer …` is no secret; what follows it is.

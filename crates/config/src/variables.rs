@@ -81,6 +81,8 @@ pub const KNOWN: &[Known] = &[
     sample("AOAI_API_VERSION", "2024-06-01", "the API version of connection `aoai`"),
     sample("AOAI_DEPLOYMENT", "gpt-4o-mini", "the deployment in environment `pr`"),
     sample("OLLAMA_MODEL", "llama3.2", "the model of connection `ollama`"),
+    known("AZURE_OPENAI_ENDPOINT", "the address of a prompty of type azure_openai that names none"),
+    known("AZURE_OPENAI_API_KEY", "the key of a prompty of type azure_openai that names none"),
     known(SLUICEGATE_ENVIRONMENT, "which config environment applies, unless --environment_name says so"),
     sets(SLUICEGATE_MAX_IN_FLIGHT, "max_in_flight", "how many model calls may be in flight at once"),
     sets(SLUICEGATE_DURABILITY, "store.durability", "`full` or `process`: what a finished step survives"),

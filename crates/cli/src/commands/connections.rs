@@ -121,7 +121,7 @@ fn test(session: &Session, args: &TestArgs) -> Result<Exit, CliError> {
     let connection = environment.connection(&args.one.name)?;
     let redactor = environment.redactor([]);
     let (_, address) = described(&connection);
-    let models = sluicegate_providers::connect(vec![connection], session.client_options(&environment));
+    let models = sluicegate_providers::connect(vec![connection], session.client_options(&environment, false));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -72,6 +72,7 @@ pub(crate) fn run(session: &Session, args: RunArgs) -> Result<Exit, CliError> {
         set: args.set.iter().map(|text| Setting::parse(text).map_err(CliError::misused)).collect::<Result<_, _>>()?,
         variant: args.variant.as_deref().map(variant).transpose()?,
         node: args.node,
+        stream: args.stream,
     };
     let (given, warning) = read_inputs(&args.inputs, session.directory())?;
     if let Some(warning) = warning {
@@ -117,6 +118,7 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
         set: set.map(|text| Setting::parse(text).map_err(CliError::misused)).collect::<Result<_, _>>()?,
         variant: text("variant").map(variant).transpose()?,
         node: text("node").map(ToOwned::to_owned),
+        stream: args.stream,
     };
     let prepared = Prepared::new(session, flow, &choices)?;
     if !args.allow_changed {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use sluicegate_testkit::endpoint::{Answer, Endpoint};
+use sluicegate_testkit::project::Project;
 
 use crate::fixture::{KEY, SLUICEGATE, ask, one_call, samples};
 
@@ -99,4 +100,51 @@ fn set_and_node_and_variant_change_one_run() {
     let ran = ask(&project, &["--node", "ask", "--inputs", "question=Alone?"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(endpoint.requests()[1].json()["messages"][1]["content"], "Alone?");
+}
+
+#[test]
+fn a_prompty_with_its_own_configuration_needs_no_config_file() {
+    let endpoint = Endpoint::start();
+    endpoint.reply_text("Ann");
+    let prompty = "---
+name: who
+model:
+  api: chat
+  configuration:
+    type: azure_openai
+    azure_deployment: ${env:CHAT_MODEL}
+    azure_endpoint: ${env:AZURE_OPENAI_ENDPOINT}
+    api_key: ${env:AZURE_OPENAI_API_KEY}
+    api_version: 2024-06-01
+  parameters: { max_tokens: 5 }
+inputs:
+  question: { type: string }
+---
+user:
+{{question}}
+";
+    let project = Project::new()
+        .file("who.prompty", prompty)
+        .variable("CHAT_MODEL", "gpt-4o")
+        .variable("AZURE_OPENAI_ENDPOINT", endpoint.url())
+        .variable("AZURE_OPENAI_API_KEY", KEY);
+    let ran = project.run(SLUICEGATE, &["run", "who.prompty", "--inputs", "question=Who?"]);
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+    assert!(ran.stdout.contains("Ann") && !ran.shown().contains(KEY), "{}", ran.shown());
+    let heard = &endpoint.requests()[0];
+    assert_eq!(heard.path, "/openai/deployments/gpt-4o/chat/completions?api-version=2024-06-01");
+    assert_eq!(heard.header("api-key"), Some(KEY));
+    assert_eq!(
+        heard.json(),
+        json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "Who?"}], "max_tokens": 5})
+    );
+
+    let unset = project
+        .command(SLUICEGATE, &["run", "who.prompty", "--inputs", "question=Who?"])
+        .env_remove("CHAT_MODEL")
+        .output();
+    let unset = unset.expect("runs");
+    let said = String::from_utf8_lossy(&unset.stderr);
+    assert_eq!(unset.status.code(), Some(2), "{said}");
+    assert!(said.contains("`CHAT_MODEL` is not set") && said.contains("who.prompty:"), "{said}");
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use petgraph::graph::{DiGraph, NodeIndex};
 use sluicegate_model::ConnectionName;
-use sluicegate_source::{Problem, suggest};
+use sluicegate_source::{Problem, SourceFile, suggest};
 use sluicegate_value::{Value, python};
 
 use crate::file::quoted;
@@ -95,6 +95,12 @@ pub fn bind(plan: &Plan, bindings: &Bindings<'_>) -> Result<BoundPlan, Vec<Probl
     if binder.problems.is_empty() { Ok(BoundPlan(Arc::new(bound))) } else { Err(binder.problems) }
 }
 
+/// The name under which a prompty's own `configuration` is a connection: one for each file.
+#[must_use]
+pub fn inline_connection_name(prompty: &SourceFile) -> Arc<str> {
+    format!("prompty:{}", prompty.name()).into()
+}
+
 struct Binder<'b, 'a> {
     bindings: &'b Bindings<'a>,
     problems: Vec<Problem>,
@@ -153,13 +159,16 @@ impl Binder<'_, '_> {
                 llm.connection = connection.or_else(|| llm.connection.take());
             }
             NodeKind::Prompty(prompty) => {
-                self.check_connection(
-                    &name,
-                    connection.as_ref(),
-                    prompty.model.connection.clone().map(ConnectionName).as_ref(),
-                    &place,
-                );
-                *prompty = Arc::new(self.prompty(prompty, connection, deployment));
+                let own = prompty.model.connection.clone().map(ConnectionName);
+                let is_inline = connection.is_none() && own.is_none();
+                if !is_inline {
+                    self.check_connection(&name, connection.as_ref(), own.as_ref(), &place);
+                }
+                let mut bound = self.prompty(prompty, connection, deployment);
+                if is_inline {
+                    bound.model.connection = Some(inline_connection_name(&bound.file));
+                }
+                *prompty = Arc::new(bound);
             }
             NodeKind::Map(map) => {
                 self.fill_in(&mut map.over, &place);

@@ -6,12 +6,12 @@ use sluicegate_value::{Blob, Map, Value};
 
 use crate::template::Binding;
 
-use super::{MissingInputs, PromptyFile, PromptyInput, Version};
+use super::{BindingError, PromptyFile, PromptyInput, Version, strict};
 
 /// The kind of version 2's inputs that hold a conversation.
 pub(super) const THREAD: &str = "thread";
 
-pub(super) fn bindings(prompty: &PromptyFile, given: &Map) -> Result<Vec<Binding>, MissingInputs> {
+pub(super) fn bindings(prompty: &PromptyFile, given: &Map) -> Result<Vec<Binding>, BindingError> {
     let given = match &prompty.sample {
         Some(sample) if given.is_empty() => sample,
         _ => given,
@@ -22,8 +22,13 @@ pub(super) fn bindings(prompty: &PromptyFile, given: &Map) -> Result<Vec<Binding
     }
     let mut bindings = Vec::with_capacity(prompty.inputs.len());
     let mut missing = Vec::new();
-    for PromptyInput { name, kind, default, required, .. } in &prompty.inputs {
-        match given.get(name).or(default.as_ref()) {
+    let mut forged = None;
+    for PromptyInput { name, kind, default, required, strict, .. } in &prompty.inputs {
+        let value = given.get(name).or(default.as_ref());
+        if let Some((line, role)) = value.filter(|_| *strict && forged.is_none()).and_then(strict::role_in) {
+            forged = Some(BindingError::StrictViolation { input: name.clone(), role, line });
+        }
+        match value {
             Some(value) => bindings.push(binding(prompty.version, name, kind.as_deref(), value)),
             None if *required => missing.push(name.clone()),
             None if is_thread(prompty.version, kind.as_deref()) => {
@@ -32,7 +37,11 @@ pub(super) fn bindings(prompty: &PromptyFile, given: &Map) -> Result<Vec<Binding
             None => {}
         }
     }
-    if missing.is_empty() { Ok(bindings) } else { Err(MissingInputs { names: missing }) }
+    match forged {
+        _ if !missing.is_empty() => Err(BindingError::Missing { names: missing }),
+        Some(forged) => Err(forged),
+        None => Ok(bindings),
+    }
 }
 
 pub(super) fn is_thread(version: Version, kind: Option<&str>) -> bool {

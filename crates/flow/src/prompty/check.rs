@@ -43,6 +43,10 @@ const FIRST_KEYS: [&str; 18] = [
 const SECOND_KEYS: [&str; 10] =
     ["name", "displayName", "description", "metadata", "model", "inputs", "outputs", "tools", "template", "sample"];
 
+/// What version 2's templates may be written in.
+const FORMATS: [&str; 2] = ["jinja2", MUSTACHE];
+const MUSTACHE: &str = "mustache";
+
 const FIRST_MODEL_KEYS: [&str; 4] = ["api", "configuration", "parameters", "response"];
 const SECOND_MODEL_KEYS: [&str; 5] = ["id", "provider", "apiType", "connection", "options"];
 
@@ -63,6 +67,12 @@ pub(super) fn version(root: &Node) -> Version {
         inputs.iter().any(|input| has(Some(&input.value), &["type", "is_chat_input", "is_chat_history"]))
     });
     if typed || root.get("sample").is_some() { Version::V1 } else { Version::V2 }
+}
+
+/// Whether version 2's template is written in mustache.
+pub(super) fn is_mustache(root: &Node) -> bool {
+    let format = root.get("template").and_then(|template| template.get("format"));
+    format.and_then(|format| format.get("kind").unwrap_or(format).as_str()) == Some(MUSTACHE)
 }
 
 /// The kind of a value in version 2's words.
@@ -197,18 +207,26 @@ impl Check<'_> {
     fn second_template(&mut self, template: &Node) {
         if template.as_map().is_none() {
             let message = "invalid template format: `template` must be a map with `format` and `parser`";
-            let help = "write `template: {format: {kind: jinja2}, parser: {kind: prompty}}`, or leave it out";
+            let format = template.as_str().filter(|format| FORMATS.contains(format)).unwrap_or("jinja2");
+            let help = format!("write `template: {{format: {{kind: {format}}}, parser: {{kind: prompty}}}}`");
             self.error("prompty::template", message, template.written(), help);
             return;
         }
-        for (key, only) in [("format", "jinja2"), ("parser", "prompty")] {
+        for (key, known) in [("format", &FORMATS[..]), ("parser", &["prompty"][..])] {
             let Some(value) = template.get(key) else { continue };
-            let kind = value.get("kind").unwrap_or(value);
-            if kind.as_str() != Some(only) {
-                let message = format!("only `{only}` is known as `template.{key}`");
-                self.error("prompty::template", message, kind.written(), format!("write `{key}: {{kind: {only}}}`"));
-            }
+            self.one_of(value.get("kind").unwrap_or(value), &format!("`template.{key}`"), known);
         }
+    }
+
+    /// Whether an input refuses text that reads as a role. A safeguard that is misspelt must not be off.
+    fn strict(&mut self, name: &str, property: &Node) -> bool {
+        let Some(strict) = property.get("strict").filter(|_| self.version == Version::V2) else { return false };
+        let yes = strict.as_scalar().and_then(Value::as_bool);
+        if yes.is_none() {
+            let message = format!("`strict` of input `{name}` must be true or false, not {}", strict.described());
+            self.error("prompty::wrong_type", message, strict.written(), "write `strict: true`, or leave it out");
+        }
+        yes.unwrap_or(true)
     }
 
     fn sample(&mut self, sample: &Node, read_file: ReadFile<'_>) -> Option<Map> {
@@ -266,10 +284,12 @@ impl Check<'_> {
                 description: None,
                 is_chat_input: false,
                 is_chat_history: false,
+                strict: false,
                 name,
                 span,
             };
         }
+        let strict = self.strict(&name, property);
         let default = property.get("default").map(Node::to_value);
         let default = if self.version == Version::V2 { default.filter(|value| !value.is_null()) } else { default };
         let is = |key: &str| property.get(key).and_then(Node::as_scalar).and_then(Value::as_bool);
@@ -283,6 +303,7 @@ impl Check<'_> {
             description: property.get("description").and_then(Node::as_str).map(Arc::from),
             is_chat_input: is("is_chat_input").unwrap_or(false),
             is_chat_history: is("is_chat_history").unwrap_or(false),
+            strict,
             required,
             default,
             kind,
@@ -385,6 +406,7 @@ fn inferred(name: &Arc<str>, value: &Value, span: Span) -> PromptyInput {
         required: true,
         is_chat_input: false,
         is_chat_history: false,
+        strict: false,
         span,
     }
 }

@@ -6,6 +6,7 @@ mod front;
 mod model;
 mod options;
 mod roles;
+mod strict;
 mod variables;
 
 use std::sync::Arc;
@@ -102,6 +103,8 @@ pub struct PromptyInput {
     pub is_chat_input: bool,
     /// Whether it is what was said before.
     pub is_chat_history: bool,
+    /// Whether text that reads as a role is refused, not just kept from being one (version 2 only).
+    pub strict: bool,
     /// Where its name stands.
     pub span: Span,
 }
@@ -150,7 +153,10 @@ impl PromptyFile {
         variables::partial(&root, file, &mut warnings);
         let (body, mode) = match version {
             Version::V1 => (parts.body, Mode::PromptyV1),
-            Version::V2 => (without_outer_line_breaks(file, parts.body), Mode::PromptyV2),
+            Version::V2 => {
+                let mode = if check::is_mustache(&root) { Mode::Mustache } else { Mode::PromptyV2 };
+                (without_outer_line_breaks(file, parts.body), mode)
+            }
         };
         let template = match Template::parse(file, body, mode) {
             Ok(template) if problems.is_empty() => template,
@@ -193,8 +199,9 @@ impl PromptyFile {
     /// the sample when nothing at all is given.
     ///
     /// # Errors
-    /// Inputs that are neither given nor have a default: `Missing required inputs: ['q']`.
-    pub fn bindings(&self, given: &Map) -> Result<Vec<Binding>, MissingInputs> {
+    /// Inputs that are neither given nor have a default, `Missing required inputs: ['q']`; then the first strict input
+    /// whose text reads as a role.
+    pub fn bindings(&self, given: &Map) -> Result<Vec<Binding>, BindingError> {
         bind::bindings(self, given)
     }
 
@@ -219,12 +226,36 @@ impl PromptyFile {
     }
 }
 
-/// Inputs that a prompty needs and did not get.
+/// Why a prompty cannot be filled in with what was given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Missing required inputs: {}", sluicegate_value::python::repr(&names.iter().map(|name| Value::from(name.clone())).collect::<Vec<_>>().into()))]
-pub struct MissingInputs {
-    /// Their names, in the order of the file.
-    pub names: Vec<Arc<str>>,
+pub enum BindingError {
+    /// Inputs that it needs and did not get.
+    #[error("Missing required inputs: {}", sluicegate_value::python::repr(&names.iter().map(|name| Value::from(name.clone())).collect::<Vec<_>>().into()))]
+    Missing {
+        /// Their names, in the order of the file.
+        names: Vec<Arc<str>>,
+    },
+    /// A strict input's text has a line that reads as a role.
+    #[error("StrictViolation: input `{input}` is strict, and line {line} of its text begins with the role `{role}:`")]
+    StrictViolation {
+        /// The input's name.
+        input: Arc<str>,
+        /// The role, in lower case.
+        role: Arc<str>,
+        /// The line of the text, from 1; of a list or a map, the line in the text within that holds it.
+        line: usize,
+    },
+}
+
+impl BindingError {
+    /// Its name in version 2 of the format: `StrictViolation`, `ValueError`.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "ValueError",
+            Self::StrictViolation { .. } => "StrictViolation",
+        }
+    }
 }
 
 /// The body of a version 2 prompty: line breaks around it are not the author's text.

@@ -8,6 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Rest;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value as Item};
 
+use super::context;
 use super::guards;
 use super::methods;
 use super::print::{self, Style};
@@ -18,6 +19,15 @@ pub(super) const NAME: &str = "template";
 
 static PYTHON: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Style::Python, true));
 static PLAIN: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Style::Plain, false));
+static MUSTACHE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut env = environment(Style::Plain, false);
+    // Unlike Jinja, mustache keeps the last line break.
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        env.set_syntax(syntax);
+    }
+    context::add_to(&mut env);
+    env
+});
 
 /// The environment for a style of printing; cheap to clone.
 pub(super) fn base(style: Style) -> &'static Environment<'static> {
@@ -25,6 +35,11 @@ pub(super) fn base(style: Style) -> &'static Environment<'static> {
         Style::Python => &PYTHON,
         Style::Plain => &PLAIN,
     }
+}
+
+/// The environment of translated mustache templates.
+pub(super) fn mustache() -> &'static Environment<'static> {
+    &MUSTACHE
 }
 
 /// Where a rendered text goes: no further than [`guards::TEXT`].

@@ -51,9 +51,7 @@ impl Expression {
         let tokens = Scanner::new(text, true).expression().map_err(problem)?;
         check::names(text, &tokens, base).map_err(problem)?;
         let rewritten = rewrite::expression(text, &tokens);
-        let mut env = base.clone();
-        env.add_template_owned(engine::NAME, rewritten.text.clone())
-            .map_err(|error| problem(super::syntax_error(&error, &rewritten)))?;
+        let env = super::compiled(base, &rewritten).map_err(problem)?;
         let undeclared = env.get_template(engine::NAME).map(|template| template.undeclared_variables(false));
         let variables = check::variables(text, &undeclared.unwrap_or_default(), &[&tokens]);
         let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();

@@ -12,12 +12,15 @@
 //! source ─scan─► text and tags ─rewrite─► marked and guarded source ─minijinja─► text ─take─► Rendered { text, headers }
 //! ```
 //!
+//! A mustache template of prompty version 2 is translated into such a source first ([`mustache`]), and runs the same way.
+//!
 //! There is no loader: `include`, `import` and `extends` are problems. A [`Template`] is parsed once and shared by
 //! threads.
 
 mod arguments;
 mod arithmetic;
 mod check;
+mod context;
 mod engine;
 mod error;
 mod expression;
@@ -28,6 +31,7 @@ mod guards;
 mod inputs;
 mod marks;
 mod methods;
+mod mustache;
 mod numbers;
 mod operators;
 mod print;
@@ -62,6 +66,8 @@ pub enum Mode {
     PromptyV1,
     /// A prompty of version 2: lower-case booleans, empty null, whole floats without a point, no trimmed blocks.
     PromptyV2,
+    /// The same, its template written in mustache.
+    Mustache,
 }
 
 /// A random number for one render. Only the placeholders of thread inputs (prompty version 2) use it; role headers
@@ -123,12 +129,16 @@ impl Binding {
 
 impl Mode {
     fn style(self) -> Style {
-        if self == Self::PromptyV2 { Style::Plain } else { Style::Python }
+        if self.is_v2() { Style::Plain } else { Style::Python }
     }
 
     fn options(self) -> Options {
-        let is_v2 = self == Self::PromptyV2;
+        let is_v2 = self.is_v2();
         Options { trim_blocks: !is_v2, expand_images: self == Self::PromptyV1, open_end: is_v2 }
+    }
+
+    fn is_v2(self) -> bool {
+        matches!(self, Self::PromptyV2 | Self::Mustache)
     }
 }
 
@@ -148,6 +158,17 @@ impl Template {
                 .in_file(file)
                 .at(in_file(error.at), "")
         };
+        if mode == Mode::Mustache {
+            let translated = mustache::translate(source).map_err(problem)?;
+            let (mut rewritten, _) = rewrite::template(&translated.text, mode.options()).map_err(|error| {
+                let at = translated.places.origin(error.at.start)..translated.places.origin(error.at.end);
+                problem(SyntaxError { at, ..error })
+            })?;
+            rewritten.translated = Some(translated.places);
+            let env = compiled(engine::mustache(), &rewritten).map_err(problem)?;
+            let variables = translated.variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
+            return Ok(Self { file: file.clone(), span, mode, env, rewritten, variables, image_variables: Vec::new() });
+        }
         let (rewritten, pieces) = rewrite::template(source, mode.options()).map_err(problem)?;
         let base = engine::base(mode.style());
         check::tags(source, &pieces, base).map_err(problem)?;
@@ -160,10 +181,7 @@ impl Template {
             .collect();
         let images = rewritten.images.iter().map(|range| (Arc::from(&source[range.clone()]), in_file(range.clone())));
         let image_variables = images.collect();
-        let mut env = base.clone();
-        // Nothing of the source is computed here: what minijinja would fold is a filter by now.
-        env.add_template_owned(engine::NAME, rewritten.text.clone())
-            .map_err(|error| problem(syntax_error(&error, &rewritten)))?;
+        let env = compiled(base, &rewritten).map_err(problem)?;
         let undeclared = env.get_template(engine::NAME).map(|template| template.undeclared_variables(false));
         let variables = check::variables(source, &undeclared.unwrap_or_default(), &tokens);
         let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
@@ -220,7 +238,11 @@ impl Template {
             collect_images(&binding.value, &mut images);
             (binding.name.clone(), self.item(binding, nonce))
         });
-        let root = Item::from_object(inputs::Variables(variables.collect()));
+        let mut root = Item::from_object(inputs::Variables(variables.collect()));
+        if self.mode == Mode::Mustache {
+            // Any name may be an input's there, those of the translation's own variables too.
+            root = Item::from_object(inputs::Variables(vec![(context::ROOT.into(), root)]));
+        }
         let mut text = Text::default();
         let template = self.env.get_template(engine::NAME).map_err(|error| origin.error(&error))?;
         let rendered = engine::unwinding(|| template.render_captured_to(root, &mut text).map(|_| ()));
@@ -231,7 +253,7 @@ impl Template {
 
     fn item(&self, binding: &Binding, nonce: Nonce) -> Item {
         let origin = inputs::Origin { author: binding.trust == Trust::Author, lines: self.mode == Mode::Llm };
-        if self.mode == Mode::PromptyV2 && binding.value.get("_kind").and_then(Value::as_str) == Some("thread") {
+        if self.mode.is_v2() && binding.value.get("_kind").and_then(Value::as_str) == Some("thread") {
             return Item::from(thread_placeholder(&binding.name, nonce));
         }
         if let (Trust::Headers(headers), Value::Str(text)) = (&binding.trust, &binding.value) {
@@ -248,6 +270,14 @@ impl Template {
 #[must_use]
 pub fn thread_placeholder(name: &str, nonce: Nonce) -> String {
     format!("__PROMPTY_THREAD_{:08x}_{name}__", nonce.0 as u32)
+}
+
+/// An environment with a rewritten source in it, compiled.
+fn compiled(base: &Environment<'static>, rewritten: &Rewritten) -> Result<Environment<'static>, SyntaxError> {
+    let mut env = base.clone();
+    // Nothing of the source is computed here: what minijinja would fold is a filter by now.
+    env.add_template_owned(engine::NAME, rewritten.text.clone()).map_err(|error| syntax_error(&error, rewritten))?;
+    Ok(env)
 }
 
 /// What minijinja says of a rewritten source, in the words and places of the author's.

@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use super::mustache::Places;
 use super::scan::{Piece, Scanner, SyntaxError, Tag, Token, TokenKind};
 use super::{marks, operators};
 
@@ -18,6 +19,8 @@ pub(super) struct Rewritten {
     pub(super) text: String,
     /// For ascending offsets in `text`: the offset in the source.
     map: Vec<(usize, usize)>,
+    /// If the source was translated before: where it came from.
+    pub(super) translated: Option<Places>,
     /// Variables in image markdown, with their places in the source.
     pub(super) images: Vec<Range<usize>>,
 }
@@ -36,7 +39,8 @@ impl Rewritten {
     /// The place in the source that a place in the rewritten text came from.
     pub(super) fn origin(&self, at: usize) -> usize {
         let index = self.map.partition_point(|(offset, _)| *offset <= at).saturating_sub(1);
-        self.map.get(index).map_or(at, |(offset, origin)| origin + (at - offset.min(&at)))
+        let source = self.map.get(index).map_or(at, |(offset, origin)| origin + (at - offset.min(&at)));
+        self.translated.as_ref().map_or(source, |places| places.origin(source))
     }
 }
 
@@ -425,7 +429,7 @@ fn apply(source: &str, mut edits: Vec<Edit>, images: Vec<Range<usize>>) -> Rewri
         map.push((text.len(), copied));
     }
     text.push_str(&source[copied..]);
-    Rewritten { text, map, images }
+    Rewritten { text, map, translated: None, images }
 }
 
 fn merge(a: Line, b: Line) -> Line {
