@@ -9,6 +9,7 @@ mod commands;
 mod error;
 mod exit;
 mod inputs;
+mod interrupt;
 mod prepared;
 mod report;
 mod session;

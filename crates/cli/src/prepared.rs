@@ -19,6 +19,7 @@ use sluicegate_value::{Map, Value};
 
 use crate::commands::runs::store_error;
 use crate::error::CliError;
+use crate::interrupt;
 use crate::session::{Flow, Session};
 use crate::show_run::{ShowChunks, Shown};
 use crate::traces;
@@ -93,6 +94,7 @@ impl Prepared {
             NeedKind::Connection(_) => None,
         });
         let redactor = Arc::new(environment.redactor_with(used, &connections));
+        session.printer().hide(redactor.clone());
         let prices = environment.prices()?;
         let prices = prices.into_iter().map(|(name, price)| {
             (name, Price { input: price.input, cached_input: price.cached_input, output: price.output })
@@ -131,9 +133,17 @@ impl Prepared {
 
     /// What must be the same when a run is resumed.
     pub(crate) fn hashes(&self) -> PlanHashes {
+        // What the flow sees and the connections that it asks. A key may be renewed between two processes, and what
+        // other flows use is none of this run's business.
+        let asked: Vec<String> =
+            connections_of(self.plan.plan()).iter().map(|name| format!("connections.{name}.")).collect();
+        let section = format!("{}.", self.flow.environment.flow());
         let mut settings = String::new();
         for entry in self.flow.environment.entries() {
-            settings += &format!("{}={}\n", entry.key, entry.shown);
+            let matters = entry.key.starts_with(&section) || asked.iter().any(|prefix| entry.key.starts_with(prefix));
+            if matters && !entry.secret {
+                settings += &format!("{}={}\n", entry.key, entry.shown);
+            }
         }
         PlanHashes {
             plan: self.plan.plan().hash.to_string(),
@@ -143,8 +153,8 @@ impl Prepared {
     }
 
     /// Opens the journal of a new run.
-    pub(crate) fn new_journal(&self, run: &RunId) -> Result<RunJournal, CliError> {
-        let settings = one(self.flow.environment.store())?;
+    pub(crate) fn new_journal(&self, session: &Session, run: &RunId) -> Result<RunJournal, CliError> {
+        let settings = session.store_settings(self.flow.environment.project())?;
         let store = Store::open(&settings.path).map_err(store_error)?;
         store.create_run(run, env!("CARGO_PKG_VERSION"), durability(&settings)).map_err(store_error)
     }
@@ -189,7 +199,8 @@ impl Prepared {
             .enable_all()
             .build()
             .map_err(|error| CliError::failed("the program cannot wait for anything").cause(error.to_string()))?;
-        let report = runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted(session)));
+        let interrupted = interrupt::listen(session.printer().clone())?;
+        let report = runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted));
         drop(engine);
         let summary = summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Ok(Done { report, summary })
@@ -204,20 +215,6 @@ impl Prepared {
         }
         connection_of_kind(&plan.node(plan.find(&last.node.0)?).kind)
     }
-}
-
-/// Waits for Ctrl-C; a second one ends the process at once.
-async fn interrupted(session: &Session) {
-    if tokio::signal::ctrl_c().await.is_err() {
-        return std::future::pending().await;
-    }
-    session.printer().say("\nstopping; press Ctrl-C again to end at once");
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            #[expect(clippy::disallowed_methods, reason = "asked twice: what is not on disk yet is given up")]
-            std::process::exit(130);
-        }
-    });
 }
 
 /// Keeps the summary of what happened.

@@ -159,15 +159,27 @@ impl Session {
 
     /// The store of runs, if there is one already, and how it is to be written.
     pub(crate) fn existing_store(&self) -> Result<Option<(Store, Durability)>, CliError> {
-        let environment = self.settings(&self.project_at(&self.directory), &Wanted::None)?.without_flow();
-        let settings = environment
-            .and_then(|environment| environment.store())
-            .map_err(|problem| CliError::Problems(vec![problem]))?;
+        let settings = self.store_settings(&self.project_at(&self.directory))?;
         if !settings.path.is_dir() {
             return Ok(None);
         }
         let store = Store::open(&settings.path).map_err(store_error)?;
         Ok(Some((store, durability(&settings))))
+    }
+
+    /// Where a project keeps its runs, whatever flow and environment: `runs` must look where `run` wrote.
+    pub(crate) fn store_settings(&self, project: &Project) -> Result<sluicegate_config::Store, CliError> {
+        let environment = self.settings(project, &Wanted::None)?.without_flow();
+        environment.and_then(|environment| environment.store()).map_err(|problem| CliError::Problems(vec![problem]))
+    }
+
+    /// The command that goes on with a run of a project, as it must be typed here.
+    pub(crate) fn resume_command(&self, project: &Project, run: &sluicegate_events::RunId) -> String {
+        if project.root == self.project_at(&self.directory).root {
+            format!("sluicegate runs resume {run}")
+        } else {
+            format!("sluicegate -C '{}' runs resume {run}", project.root.display())
+        }
     }
 
     fn find(&self, asked: &str, wanted: &Wanted<'_>) -> Result<Flow, CliError> {
@@ -181,6 +193,7 @@ impl Session {
             self.printer.say(&show_problems(settings.warnings(), self.printer.colour()));
         }
         let environment = settings.environment(asked, &self.directory).map_err(problem)?;
+        self.printer.hide(Arc::new(environment.redactor([])));
         let path = environment.flow_path().map_err(problem)?;
         let path = plain(path.canonicalize().map_err(|error| {
             CliError::misused(format!("flow `{asked}` is not at `{}`", path.display())).cause(error.to_string())

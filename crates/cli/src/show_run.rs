@@ -84,7 +84,8 @@ pub(crate) fn show_end(session: &Session, prepared: &Prepared, done: &Done, kept
         printer.say(&format!("waiting: {}", names.join(", ")));
     }
     if kept && report.status != RunStatus::Completed {
-        printer.say(&format!("go on with: sluicegate runs resume {}", report.run));
+        let command = session.resume_command(prepared.flow.environment.project(), &report.run);
+        printer.say(&format!("go on with: {command}"));
     }
 }
 

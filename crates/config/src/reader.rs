@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sluicegate_source::Problem;
 use sluicegate_source::yaml;
-use sluicegate_value::{Value, python};
+use sluicegate_value::{Value, duration, python};
 
 use crate::layers::{Leaf, Table, Tree};
 use crate::{Secret, Setting, Variables, interpolate};
@@ -95,19 +95,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `500ms`, `10s`, `2m`, `1h`, or seconds as a number.
+    /// `500ms`, `10s`, `1m 30s`, or seconds as a number: see [`duration`].
     pub(crate) fn duration(&self, key: &str) -> Maybe<Duration> {
         let wanted = "a duration such as `500ms`, `10s` or `2m`";
         let Some(setting) = self.scalar(key, wanted)? else { return Ok(None) };
-        let duration = match typed(&setting) {
-            Value::Int(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
-            Value::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-            Value::Str(text) => parse_duration(&text),
-            _ => None,
-        };
-        match duration {
-            Some(duration) => Ok(Some(duration)),
-            None => Err(self.mismatch(key, &setting, wanted)),
+        match duration::from_value(&typed(&setting)) {
+            Ok(duration) => Ok(Some(duration)),
+            Err(_) => Err(self.mismatch(key, &setting, wanted)),
         }
     }
 
@@ -184,36 +178,5 @@ fn typed(setting: &Setting) -> Value {
     match &setting.value {
         Value::Str(text) if setting.whole => yaml::plain_scalar(text.trim()),
         other => other.clone(),
-    }
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let unit = text.find(|character: char| character.is_ascii_alphabetic())?;
-    let (amount, unit) = text.split_at(unit);
-    let amount: f64 = amount.trim().parse().ok()?;
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(amount * seconds).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        for (text, milliseconds) in
-            [("500ms", 500), ("10s", 10_000), ("1.5s", 1_500), ("2m", 120_000), ("1 h", 3_600_000)]
-        {
-            assert_eq!(parse_duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
-        }
-        for text in ["", "s", "-1s", "1d", "1e400s", "ten s", "NaNs"] {
-            assert_eq!(parse_duration(text), None, "{text}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use sha2::Digest as _;
+use sluicegate_value::hash;
 
 use crate::bind::graph_of;
 use crate::plan::{InputSpec, InputType, Node, NodeId, NodeKind, Operand, OutputSpec, Plan};
@@ -27,7 +27,7 @@ impl Plan {
         let from = Operand::Output { node: NodeId(0), property: Arc::default(), written: "".into() };
         let output = OutputSpec { from, evaluation_only: false, at: node.at.clone() };
         let needs = self.needs.iter().filter(|need| need.node.as_ref().is_none_or(|asking| *asking == node.name));
-        let hash = sha2::Sha256::digest(format!("{}\n{name}", self.hash));
+        let hash = hash::sha256(format!("{}\n{name}", self.hash));
         let nodes = vec![alone];
         Some(Plan {
             name: self.name.clone(),
@@ -41,7 +41,7 @@ impl Plan {
             chat: None,
             needs: needs.cloned().collect(),
             sample: None,
-            hash: hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+            hash: hash.into(),
         })
     }
 

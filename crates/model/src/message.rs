@@ -179,10 +179,10 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Input and output together.
+    /// Input and output together. An endpoint may say any number: beyond 64 bits it stays at the most they hold.
     #[must_use]
     pub fn total(&self) -> Option<u64> {
-        Some(self.input_tokens? + self.output_tokens?)
+        Some(self.input_tokens?.saturating_add(self.output_tokens?))
     }
 
     /// Both usages together.
@@ -190,7 +190,7 @@ impl Usage {
     pub fn plus(&self, other: &Self) -> Self {
         let add = |a: Option<u64>, b: Option<u64>| match (a, b) {
             (None, None) => None,
-            (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
+            (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
         };
         Self {
             input_tokens: add(self.input_tokens, other.input_tokens),
@@ -198,5 +198,21 @@ impl Usage {
             cached_input_tokens: add(self.cached_input_tokens, other.cached_input_tokens),
             reasoning_tokens: add(self.reasoning_tokens, other.reasoning_tokens),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_adds_up_whatever_an_endpoint_says() {
+        let hostile = Usage { input_tokens: Some(u64::MAX), output_tokens: Some(u64::MAX), ..Usage::default() };
+        let modest = Usage { input_tokens: Some(1), ..Usage::default() };
+        assert_eq!(hostile.total(), Some(u64::MAX));
+        assert_eq!(modest.total(), None);
+        let both = hostile.plus(&modest);
+        assert_eq!((both.input_tokens, both.output_tokens), (Some(u64::MAX), Some(u64::MAX)));
+        assert_eq!((both.cached_input_tokens, both.reasoning_tokens), (None, None));
     }
 }

@@ -1,12 +1,12 @@
 //! What is no JSON: bytes, and objects that live elsewhere.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
-use sha2::Sha256;
+
+use crate::hash::{hex, sha256};
 
 /// Bytes with a media type, told by their hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Blob {
         let bytes = bytes.into();
         Self {
             mime: mime.into(),
-            hash: hex(&Sha256::digest(&bytes)).into(),
+            hash: sha256(&bytes).into(),
             len: bytes.len() as u64,
             source: BlobSource::Bytes(bytes),
         }
@@ -64,7 +64,7 @@ impl Blob {
         let url = url.into();
         Self {
             mime: mime.into(),
-            hash: hex(&Sha256::digest(url.as_bytes())).into(),
+            hash: sha256(url.as_bytes()).into(),
             len: 0,
             source: BlobSource::Url(url),
         }
@@ -108,11 +108,4 @@ impl Blob {
         };
         format!("Image({})", &digest[..8.min(digest.len())])
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -10,7 +10,9 @@
 
 mod bigint;
 mod blob;
+pub mod duration;
 mod equality;
+pub mod hash;
 pub mod json;
 mod map;
 pub mod python;
@@ -155,7 +157,11 @@ impl Value {
             Self::Str(text) => !text.is_empty(),
             Self::List(items) => !items.is_empty(),
             Self::Map(map) => !map.is_empty(),
-            Self::Blob(blob) => blob.len != 0,
+            // Nobody has fetched what is behind an address, so its length is not known.
+            Self::Blob(blob) => match &blob.source {
+                BlobSource::Url(url) => !url.is_empty(),
+                BlobSource::Bytes(_) | BlobSource::Stored => blob.len != 0,
+            },
         }
     }
 
@@ -289,5 +295,19 @@ impl From<Map> for Value {
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_true_when_it_has_bytes_or_an_address() {
+        let truth = |blob: Blob| Value::Blob(Arc::new(blob)).is_truthy();
+        assert!(truth(Blob::from_url("image/png", "https://images.test/cat.png")));
+        assert!(truth(Blob::from_bytes("image/png", *b"cat")));
+        assert!(!truth(Blob::from_url("image/png", "")));
+        assert!(!truth(Blob::from_bytes("image/png", *b"")));
     }
 }

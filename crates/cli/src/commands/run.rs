@@ -91,7 +91,7 @@ pub(crate) fn run(session: &Session, args: RunArgs) -> Result<Exit, CliError> {
     let shown = Shown { json: args.json, stream: args.stream };
     let deploy_traces = args.deploy_traces.as_deref();
     let journal: Arc<dyn Journal> =
-        if args.no_store { Arc::new(NullJournal) } else { Arc::new(prepared.new_journal(&new.run)?) };
+        if args.no_store { Arc::new(NullJournal) } else { Arc::new(prepared.new_journal(session, &new.run)?) };
     let done = prepared.run(session, journal, Start::New(new), &shown, deploy_traces)?;
     finish(session, &prepared, &done, &shown, !args.no_store)
 }
@@ -111,8 +111,13 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
     if is_completed(&past) {
         return Err(CliError::misused(format!("run `{id}` is completed; there is nothing to resume")));
     }
-    let flow = session.flow(flow_path, environment.as_deref())?;
     let text = |name: &str| options.get(name).and_then(Value::as_str);
+    // The section's name first: two sections may lead to one folder.
+    let by_name = text("flow").and_then(|name| session.flow(name, environment.as_deref()).ok());
+    let flow = match by_name.filter(|flow| flow.path.display().to_string() == *flow_path) {
+        Some(flow) => flow,
+        None => session.flow(flow_path, environment.as_deref())?,
+    };
     let set = options.get("set").and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str);
     let choices = Choices {
         set: set.map(|text| Setting::parse(text).map_err(CliError::misused)).collect::<Result<_, _>>()?,

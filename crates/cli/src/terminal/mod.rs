@@ -1,6 +1,7 @@
 //! What a person sees: stdout is data, everything said to a person is stderr.
 
 mod hostile;
+mod mask;
 mod printer;
 mod snippets;
 mod table;

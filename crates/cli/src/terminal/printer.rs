@@ -1,6 +1,10 @@
 //! The only place that writes to stdout and stderr.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sluicegate_config::Redactor;
 
 use super::{harmless, show_problems};
 use crate::error::CliError;
@@ -10,6 +14,8 @@ use crate::error::CliError;
 pub(crate) struct Printer {
     colour: bool,
     terminal: bool,
+    /// Takes secrets out of what is said, once it is known which there are.
+    redactor: Arc<Mutex<Option<Arc<Redactor>>>>,
 }
 
 /// Colours, or none: no information is lost without them.
@@ -20,7 +26,17 @@ impl Printer {
     /// A printer for this process: colours when stderr is a terminal and nobody objects (`NO_COLOR`, `TERM=dumb`).
     pub(crate) fn new(no_colour: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self { colour: terminal && !no_colour, terminal }
+        Self { colour: terminal && !no_colour, terminal, redactor: Arc::default() }
+    }
+
+    /// From now on nothing that is said holds a secret which `redactor` knows.
+    pub(crate) fn hide(&self, redactor: Arc<Redactor>) {
+        *self.redactor.lock().unwrap_or_else(PoisonError::into_inner) = Some(redactor);
+    }
+
+    fn redacted<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let redactor = self.redactor.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        redactor.and_then(|redactor| redactor.redact(text)).map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// Whether a person looks at stderr.
@@ -62,13 +78,13 @@ impl Printer {
 
     /// Says something to a person. A stderr that cannot be written is nobody's failure.
     pub(crate) fn say(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", self.redacted(text));
     }
 
     /// Writes to stderr as it is, and flushes.
     pub(crate) fn say_part(&self, text: &str) {
         let mut err = io::stderr().lock();
-        let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+        let _ = err.write_all(self.redacted(text).as_bytes()).and_then(|()| err.flush());
     }
 
     /// Warns a person.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use sluicegate_source::Problem;
+use sluicegate_value::hash;
 
 use super::session::{Asked, Session};
 use crate::file::Written;
@@ -50,20 +51,7 @@ impl Folder {
 
     /// SHA-256 over names and contents of all that was noted, in lower-case hex.
     pub(super) fn hash(&self) -> String {
-        use sha2::Digest as _;
-        use std::fmt::Write as _;
-        let mut hasher = sha2::Sha256::new();
-        for (name, content) in &self.read {
-            // Lengths keep one name's end from being another's beginning.
-            hasher.update((name.len() as u64).to_le_bytes());
-            hasher.update(name);
-            hasher.update((content.len() as u64).to_le_bytes());
-            hasher.update(content);
-        }
-        hasher.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hash::sha256_of_parts(self.read.iter().flat_map(|(name, content)| [name, content]))
     }
 }
 

@@ -30,24 +30,9 @@ pub(crate) fn missing_key(file: &Arc<SourceFile>, at: Span, owner: &str, key: &s
     Problem::error("flow::missing_key", format!("{owner} has no `{key}`")).in_file(file).at(at, "").help(help)
 }
 
-/// Reads `30s`, `500ms`, `2m`, `1h`, or a number of seconds.
+/// Reads `30s`, `500ms`, `1m 30s`, or a number of seconds.
 pub(crate) fn duration(node: &Node) -> Option<Duration> {
-    match node.as_scalar()? {
-        Value::Str(text) => {
-            let text = text.trim();
-            let unit_at = text.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(text.len());
-            let number: f64 = text[..unit_at].trim().parse().ok()?;
-            let seconds = match &text[unit_at..] {
-                "ms" => number / 1000.0,
-                "" | "s" => number,
-                "m" | "min" => number * 60.0,
-                "h" => number * 3600.0,
-                _ => return None,
-            };
-            Duration::try_from_secs_f64(seconds).ok()
-        }
-        number => Duration::try_from_secs_f64(number.as_number()?).ok(),
-    }
+    sluicegate_value::duration::from_value(node.as_scalar()?).ok()
 }
 
 fn unknown_key(file: &Arc<SourceFile>, entry: &Entry, section: &Section) -> Problem {

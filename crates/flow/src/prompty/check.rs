@@ -71,8 +71,9 @@ pub(super) fn version(root: &Node) -> Version {
 
 /// Whether version 2's template is written in mustache.
 pub(super) fn is_mustache(root: &Node) -> bool {
-    let format = root.get("template").and_then(|template| template.get("format"));
-    format.and_then(|format| format.get("kind").unwrap_or(format).as_str()) == Some(MUSTACHE)
+    let Some(template) = root.get("template") else { return false };
+    let format = template.get("format").unwrap_or(template);
+    format.get("kind").unwrap_or(format).as_str() == Some(MUSTACHE)
 }
 
 /// The kind of a value in version 2's words.
@@ -205,10 +206,16 @@ impl Check<'_> {
     }
 
     fn second_template(&mut self, template: &Node) {
+        // A bare `jinja2` is version 1's, and refused (spec: the case `template_string_invalid`); a bare `mustache` can
+        // only be meant for version 2.
+        if template.as_str() == Some(MUSTACHE) {
+            return;
+        }
         if template.as_map().is_none() {
+            let known = FORMATS.join("` or `");
             let message = "invalid template format: `template` must be a map with `format` and `parser`";
-            let format = template.as_str().filter(|format| FORMATS.contains(format)).unwrap_or("jinja2");
-            let help = format!("write `template: {{format: {{kind: {format}}}, parser: {{kind: prompty}}}}`");
+            let help =
+                format!("write `template: {{format: .., parser: prompty}}`, its format `{known}`, or leave it out");
             self.error("prompty::template", message, template.written(), help);
             return;
         }

@@ -38,7 +38,7 @@ mod tests {
 
     fn check_role(text: &str, expected: Option<(usize, &str)>) {
         let expected = expected.map(|(line, role)| (line, Arc::from(role)));
-        assert_eq!(role_in(&vec![Value::from(1), text.into()].into()), expected, "{text:?}");
+        assert_eq!(role_in(&vec![Value::from(true), text.into()].into()), expected, "{text:?}");
     }
 
     #[test]

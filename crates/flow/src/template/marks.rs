@@ -24,14 +24,34 @@ const WORDS: [&str; 10] =
 /// How many of [`WORDS`] are roles.
 const ROLES: usize = 6;
 
-/// Whether a character is one of the two.
+/// Whether a character is a mark.
 pub(super) fn is_mark(letter: char) -> bool {
     MARKS.contains(&letter)
 }
 
-/// Whether a text holds one of the two.
+/// Whether a text holds a mark.
 pub(super) fn is_marked(text: &str) -> bool {
-    text.contains(MARKS)
+    find(text, 0).is_some()
+}
+
+/// Where the next mark stands. Everything that goes into a template and comes out of one passes through here, so this
+/// looks at blocks of bytes, not at letters.
+fn find(text: &str, from: usize) -> Option<usize> {
+    /// What every mark begins with in UTF-8, and nothing else of a letter can be.
+    const LEAD: u8 = 0xef;
+    const BLOCK: usize = 64;
+    let mut start = from;
+    for block in text.as_bytes().get(from..)?.chunks(BLOCK) {
+        if block.iter().fold(false, |found, byte| found | (*byte == LEAD)) {
+            let is_mark = |at: usize| text.get(at..).is_some_and(|rest| rest.starts_with(MARKS));
+            let found = block.iter().enumerate().find(|(index, byte)| **byte == LEAD && is_mark(start + index));
+            if let Some((index, _)) = found {
+                return Some(start + index);
+            }
+        }
+        start += BLOCK;
+    }
+    None
 }
 
 /// A text from outside, with what looks like a mark replaced.
@@ -53,16 +73,21 @@ pub(super) fn take(text: String) -> (String, Vec<u32>) {
     let mut headers = Vec::new();
     // Where the last role mark stood: a colon mark counts only behind it, with nothing but blanks between.
     let mut role_end = None;
-    for piece in text.split_inclusive(MARKS) {
-        let body = piece.trim_end_matches(MARKS);
+    let mut start = 0;
+    while start < text.len() {
+        let at = find(&text, start).unwrap_or(text.len());
+        let end = (at + HEADER.len_utf8()).min(text.len());
+        let (body, mark) = (text.get(start..at).unwrap_or(""), text.get(at..end).unwrap_or(""));
+        start = end;
         plain.push_str(body);
         let follows_role = |end: usize| plain.get(end..).is_some_and(|rest| rest.trim_matches([' ', '\t']) == ":");
-        let counts = match piece[body.len()..].chars().next() {
+        let mark = mark.chars().next();
+        let counts = match mark {
             Some(HEADER) => true,
             Some(COLON) => role_end.is_some_and(follows_role),
             _ => false,
         };
-        role_end = piece.ends_with(ROLE).then_some(plain.len());
+        role_end = (mark == Some(ROLE)).then_some(plain.len());
         let line_start = plain.rfind('\n').map_or(0, |newline| newline + 1);
         // Whatever came before on the line, the whole line must be a header now.
         if counts && header_end(&plain[line_start..]).is_some() {
@@ -199,6 +224,17 @@ mod tests {
     fn marks_come_out_as_offsets() {
         let marked = mark_headers("user:\nhi\nsystem:\nyo\nuser:").expect("has headers");
         assert_eq!(take(marked), ("user:\nhi\nsystem:\nyo\nuser:".to_owned(), vec![5, 16]));
+    }
+
+    #[test]
+    fn marks_are_found_wherever_they_stand() {
+        for length in 0..200 {
+            let before = "é\u{ff1a}x".repeat(length);
+            for mark in MARKS {
+                assert_eq!(find(&format!("{before}{mark}\u{ff1a}"), 0), Some(before.len()));
+            }
+            assert_eq!(find(&before, 0), None);
+        }
     }
 
     #[test]

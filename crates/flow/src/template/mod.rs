@@ -243,7 +243,7 @@ impl Template {
             // Any name may be an input's there, those of the translation's own variables too.
             root = Item::from_object(inputs::Variables(vec![(context::ROOT.into(), root)]));
         }
-        let mut text = Text::default();
+        let mut text = Text::with_capacity(2 * self.rewritten.text.len());
         let template = self.env.get_template(engine::NAME).map_err(|error| origin.error(&error))?;
         let rendered = engine::unwinding(|| template.render_captured_to(root, &mut text).map(|_| ()));
         rendered.map_err(|error| origin.error(&error))?;

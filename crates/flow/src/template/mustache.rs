@@ -122,12 +122,8 @@ fn tag(source: &str, begin: usize) -> Result<Tag<'_>, SyntaxError> {
     let written = &source[start..start + length];
     let name = written.trim();
     let name_start = start + (written.len() - written.trim_start().len());
-    let tag = Tag {
-        kind,
-        name,
-        name_at: name_start..name_start + name.len(),
-        outer: begin..start + length + close.len(),
-    };
+    let tag =
+        Tag { kind, name, name_at: name_start..name_start + name.len(), outer: begin..start + length + close.len() };
     if kind != Kind::Comment {
         check_name(&tag)?;
     }
@@ -195,14 +191,17 @@ impl<'a> Translator<'a> {
             _ => places.push((self.out.text.len(), outer.start, 2)),
         }
         let found = self.lookup(&tag)?;
-        let (begin, end) = match tag.kind {
-            Kind::Escaped => ("{{ ".to_owned(), "|html }}"),
-            Kind::Section => (format!("{{% for c{} in section(", self.contexts() + 1), ") %}"),
-            Kind::Inverted => ("{% if inverted(".to_owned(), ") %}"),
-            _ => ("{{ ".to_owned(), " }}"),
+        let (begin, call, end) = match tag.kind {
+            Kind::Escaped => ("{{ ".to_owned(), format!("{found}|html"), " }}"),
+            Kind::Section => (format!("{{% for c{} in ", self.contexts() + 1), format!("section({found})"), " %}"),
+            Kind::Inverted => ("{% if ".to_owned(), format!("inverted({found})"), " %}"),
+            _ => ("{{ ".to_owned(), found, " }}"),
         };
-        self.out.places.0.push((self.out.text.len() + begin.len(), tag.name_at.start, tag.name_at.len()));
-        let _ = write!(self.out.text, "{begin}{found}{end}");
+        // Whatever part of the call fails, it is the name that is at fault.
+        let start = self.out.text.len() + begin.len();
+        self.out.places.0.push((start, tag.name_at.start, 0));
+        self.out.places.0.push((start + call.len(), tag.name_at.end, 0));
+        let _ = write!(self.out.text, "{begin}{call}{end}");
         if matches!(tag.kind, Kind::Section | Kind::Inverted) {
             if self.open.len() >= DEPTH {
                 return Err(SyntaxError { message: format!("sections nest deeper than {DEPTH}"), at: outer });

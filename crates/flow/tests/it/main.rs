@@ -8,6 +8,7 @@ mod draw;
 mod hostile;
 mod inner;
 mod messages;
+mod mustache;
 mod project;
 mod prompty;
 mod prompty_flow;

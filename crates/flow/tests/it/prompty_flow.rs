@@ -66,7 +66,6 @@ fn a_connection_from_outside_makes_its_own_settings_unneeded() {
     assert_eq!(
         said,
         [
-            "p/x.prompty:1:1: node `x` names no connection",
             "p/x.prompty:7:23: variable `DEPLOYMENT` is not set, which `model.configuration.azure_deployment` takes",
             "p/x.prompty:8:21: variable `ENDPOINT` is not set, which `model.configuration.azure_endpoint` takes",
         ]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sluicegate_flow::prompty::PromptyFile;
-use sluicegate_flow::template::Binding;
+use sluicegate_flow::template::{Binding, Nonce};
 use sluicegate_model::{Content, Message, Part};
 use sluicegate_source::SourceFile;
 use sluicegate_value::{Map, Value, json};
@@ -222,4 +222,69 @@ fn options_tools_and_outputs_reach_the_chat_api() {
         run += 1;
     }
     assert!(run > 10 || folder().is_none(), "only {run} cases were run");
+}
+
+/// A prompty of a case: its template, and its inputs, the strict ones marked so.
+fn prompty_of(case: &Value) -> PromptyFile {
+    let strict = case.get("strict_props").and_then(Value::as_list).unwrap_or_default();
+    let mut inputs = Map::new();
+    for name in case.get("inputs").and_then(Value::as_map).unwrap().keys() {
+        let is_strict = strict.iter().any(|strict| strict.as_str() == Some(name));
+        inputs.insert(name.clone(), Map::from([("kind", Value::from("string")), ("strict", is_strict.into())]));
+    }
+    let front = Map::from([("model", Value::from("gpt-4")), ("inputs", inputs.into())]);
+    read(&format!("---\n{}\n---\n{}", Value::from(front).to_json_pretty(), text(case, "template").unwrap()))
+}
+
+/// Segments, each part of the text with its source, are not a thing that we give out. What they are for is checked
+/// instead: a strict input that forges a role is refused, and what any other input forges stays text of one message.
+fn check_segments(case: &Value, expected: &Value) {
+    let prompty = prompty_of(case);
+    let bound = prompty.bindings(case.get("inputs").and_then(Value::as_map).unwrap());
+    if let Some(class) = text(expected, "error").or(text(expected, "throws")) {
+        assert_eq!(bound.unwrap_err().class(), class, "{}", case.to_json());
+        return;
+    }
+    let inputs = bound.unwrap();
+    let rendered = prompty.template.render(&inputs, Nonce(7)).unwrap();
+    let segments = expected.get("segments").and_then(Value::as_list).unwrap();
+    let whole: String = segments.iter().map(|segment| text(segment, "text").unwrap()).collect();
+    assert_eq!(&*rendered.text, whole);
+    let messages = prompty.messages(&rendered, &inputs).unwrap();
+    let literal: String = segments
+        .iter()
+        .map(|segment| if text(segment, "kind") == Some("literal") { text(segment, "text").unwrap() } else { "" })
+        .collect();
+    assert_eq!(messages.len(), literal.matches(":\n").count(), "{}", case.to_json());
+    let said = segments.iter().filter(|segment| text(segment, "kind") == Some("interp")).all(|segment| {
+        let wanted = text(segment, "text").unwrap();
+        messages.iter().any(|message| matches!(&message.content, Some(Content::Text(text)) if text.contains(wanted)))
+    });
+    assert!(said, "{}", case.to_json());
+}
+
+#[test]
+fn strict_inputs_refuse_what_reads_as_a_role() {
+    let mut checked = 0;
+    for case in cases("render-segments.json") {
+        check_segments(case.get("input").unwrap(), case.get("expected").unwrap());
+        checked += 1;
+    }
+    let Some(folder) = folder() else { return };
+    let golden = std::fs::read_to_string(folder.join("jinja_subset/segments_golden.json")).unwrap();
+    for case in json::read(&golden).unwrap().as_list().unwrap() {
+        check_segments(case, case);
+        checked += 1;
+    }
+    let corpus = std::fs::read_to_string(folder.join("jinja_subset/corpus.json")).unwrap();
+    for case in json::read(&corpus).unwrap().get("cases").unwrap().as_list().unwrap() {
+        if case.get("strict_props").is_none() {
+            continue;
+        }
+        let throws = case.get("expect_throw").and_then(Value::as_bool) == Some(true);
+        let bound = prompty_of(case).bindings(case.get("inputs").and_then(Value::as_map).unwrap());
+        assert_eq!(bound.is_err(), throws, "{}", case.to_json());
+        checked += 1;
+    }
+    assert_eq!(checked, 13);
 }

@@ -40,7 +40,7 @@ fn data(name: &str, value: impl Into<Value>) -> Binding {
 }
 
 /// Text that wants to be a header.
-fn hostile() -> impl Strategy<Value = String> {
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\n"),
         Just("\r\n"),
@@ -74,7 +74,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 /// The same at any depth, keys too.
-fn hostile_value() -> impl Strategy<Value = Value> {
+pub(crate) fn hostile_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![hostile().prop_map(Value::from), Just(Value::Null), any::<i64>().prop_map(Value::from)];
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
@@ -178,7 +178,13 @@ proptest! {
         // A chain may not suit the value (`|first` of a number); then there is no text, and no message.
         let file = SourceFile::new("t.jinja2", &*source);
         let Ok(parsed) = Template::parse_file(&file, mode) else { return Ok(()) };
-        let Ok(rendered) = parsed.render(&[data("x", value)], Nonce(1)) else { return Ok(()) };
+        let rendered = match parsed.render(&[data("x", value)], Nonce(1)) {
+            Ok(rendered) => rendered,
+            Err(error) => {
+                prop_assert!(!error.message.contains("the template engine failed"), "{source}: {error}");
+                return Ok(());
+            }
+        };
         let messages = chat_messages(&rendered, Flavour::Tool).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let roles: Vec<String> = messages.iter().map(|message| format!("{}{}", message.role, if message.name.is_some() { "!" } else { "" })).collect();
         // A macro's role is data too, unless the whole value is a role: both calls above give one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
-use sluicegate_value::{Map, Value};
+use sluicegate_value::{Map, Value, duration};
 
 use super::template::{Places, Template};
 use super::{Entry, Fault, FaultKind, Said, Script, ScriptProblem, Step, ToolCall};
@@ -198,21 +198,7 @@ impl Reader {
     }
 
     fn duration(&mut self, value: &Value) -> Option<Duration> {
-        let seconds = match value {
-            Value::Str(text) => {
-                let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-                let (number, unit) = text.split_at(digits);
-                let factor = match unit.trim() {
-                    "ms" => Some(0.001),
-                    "s" => Some(1.0),
-                    "m" | "min" => Some(60.0),
-                    _ => None,
-                };
-                number.parse::<f64>().ok().zip(factor).map(|(number, factor)| number * factor)
-            }
-            number => number.as_number(),
-        };
-        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let duration = duration::from_value(value).ok();
         duration.or_else(|| self.reject("must be a duration such as `200ms`, `1.5s`, `2m`, or seconds"))
     }
 
