@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sluicegate_config::variables::{ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SLUICEGATE_ENVIRONMENT};
-use sluicegate_config::{Environment, Project, Settings, Variables};
+use sluicegate_config::{Connection, ConnectionKind, Environment, Project, Settings, Variables};
 use sluicegate_flow::compile::{CompileOptions, Compiled, VariantChoice, compile};
 use sluicegate_flow::files::DiskFiles;
 use sluicegate_flow::plan::Plan;
-use sluicegate_source::{Problem, Severity};
+use sluicegate_providers::read_script;
+use sluicegate_source::{Problem, Severity, SourceFile};
 use sluicegate_store::{Durability, Store};
 
 use crate::commands::runs::store_error;
@@ -128,13 +129,30 @@ impl Session {
         flows
     }
 
-    /// What is wrong with the project's settings, and what is odd about them.
+    /// What is wrong with the project's settings and the scripts of its simulated models, and what is odd about them.
+    /// What needs a variable that is not set is not wrong: nobody asked for it yet.
     pub(crate) fn settings_problems(&self) -> Vec<Problem> {
-        match self.settings(&self.project_at(&self.directory), &Wanted::None) {
-            Ok(settings) => settings.warnings().to_vec(),
-            Err(CliError::Problems(problems)) => problems,
-            Err(CliError::Other(_)) => Vec::new(),
+        let settings = match self.settings(&self.project_at(&self.directory), &Wanted::None) {
+            Ok(settings) => settings,
+            Err(CliError::Problems(problems)) => return problems,
+            Err(CliError::Other(_)) => return Vec::new(),
+        };
+        let mut problems = settings.warnings().to_vec();
+        let Ok(environment) = settings.without_flow() else { return problems };
+        for name in environment.connection_names() {
+            let Ok(Connection { kind: ConnectionKind::Simulated { script }, .. }) = environment.connection(&name) else {
+                continue;
+            };
+            let shown = environment.project().display_name(&script);
+            match std::fs::read_to_string(&script) {
+                Ok(text) => problems.extend(read_script(&SourceFile::new(shown, text)).err().into_iter().flatten()),
+                Err(error) => problems.push(
+                    Problem::error("config::missing_script", format!("the script of connection `{name}` cannot be read: {error}"))
+                        .help(format!("it should be at `{shown}`")),
+                ),
+            }
         }
+        problems
     }
 
     /// Compiles a flow.

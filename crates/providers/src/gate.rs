@@ -63,12 +63,14 @@ impl Gate {
 
     /// Waits until an attempt may be sent.
     ///
-    /// Fails at once if a pause or the rate would let it through only after the deadline.
+    /// Fails at once if a pause or the rate would let it through only after the deadline, or a pause asks for more than
+    /// `patience`. For a permit and its turn it waits until the deadline.
     pub(crate) async fn enter(
         &self,
         request: &ChatRequest,
         context: &CallContext,
         deadline: Instant,
+        patience: Duration,
     ) -> Result<Ticket<'_>, ModelError> {
         let mut queued = false;
         let mut queue = || {
@@ -78,8 +80,9 @@ impl Gate {
         };
         let permit = loop {
             if let Some(until) = self.pause(&request.model) {
-                if until >= deadline {
-                    return Err(too_long(until, "the endpoint asked for a pause"));
+                let wait = until.saturating_duration_since(Instant::now());
+                if until >= deadline || wait >= patience {
+                    return Err(too_long(wait, "the endpoint asked for a pause"));
                 }
                 queue();
                 sleep_until(until).await;
@@ -102,9 +105,9 @@ impl Gate {
         if let Some(rates) = &self.rates {
             let (tokens, wait) = lock(rates).reserve(request);
             ticket.tokens = tokens;
-            if Instant::now() + wait >= deadline {
+            if Instant::now().checked_add(wait).is_none_or(|until| until >= deadline) {
                 ticket.give_back(tokens.input + tokens.output, 1.0);
-                return Err(too_long(Instant::now() + wait, "the connection's own limit per minute is used up"));
+                return Err(too_long(wait, "the connection's own limit per minute is used up"));
             }
             if !wait.is_zero() {
                 queue();
@@ -214,8 +217,7 @@ impl Bucket {
     }
 }
 
-fn too_long(until: Instant, why: &str) -> ModelError {
-    let wait = until.saturating_duration_since(Instant::now());
+fn too_long(wait: Duration, why: &str) -> ModelError {
     ModelError::RateLimited {
         retry_after: Some(wait),
         temporary: true,

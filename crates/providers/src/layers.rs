@@ -34,15 +34,23 @@ impl<T: Transport> Layered<T> {
     }
 
     async fn call(&self, request: &ChatRequest, context: &CallContext) -> Result<ChatReply, ModelError> {
-        let begun = Instant::now();
-        // A total timeout beyond what a clock can count is none; a year is as good.
-        let own = begun.checked_add(self.total).unwrap_or_else(|| begun + Duration::from_secs(31_536_000));
-        let deadline = context.deadline.map_or(own, |deadline| own.min(Instant::from_std(deadline)));
-        let too_late =
-            || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(begun) };
+        let called = Instant::now();
+        let patience = context.deadline.map(Instant::from_std);
+        // Until the first permit only the caller's patience counts: how many others are in the queue says nothing
+        // about the endpoint.
+        let mut deadline = patience.unwrap_or_else(|| after(called, A_YEAR));
+        let mut own = A_YEAR;
         for number in 1.. {
-            let entered = timeout_at(deadline, self.gate.enter(request, context, deadline)).await;
+            let too_late = || {
+                let waited = patience.map_or(own, |patience| patience.saturating_duration_since(called).min(own));
+                ModelError::TimedOut { phase: Phase::Total, after: waited }
+            };
+            let entered = timeout_at(deadline, self.gate.enter(request, context, deadline, self.total)).await;
             let ticket = entered.map_err(|_| too_late())??;
+            if number == 1 {
+                own = self.total;
+                deadline = deadline.min(after(Instant::now(), own));
+            }
             let attempt = Attempt::start(number, context);
             let sent = timeout_at(deadline, self.transport.send(request, &attempt)).await;
             let error = match sent.unwrap_or_else(|_| Err(too_late())) {

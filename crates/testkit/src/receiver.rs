@@ -170,6 +170,14 @@ impl Receiver {
         seen.spans.clone()
     }
 
+    /// Waits until `count` requests came, those that were refused or are left hanging included.
+    pub fn wait_for_requests(&self, count: usize) {
+        let mut seen = self.shared.lock();
+        while seen.requests.len() < count {
+            seen = self.shared.changed.wait(seen).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// The requests so far, those that were refused included.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {

@@ -86,3 +86,14 @@ fn check_opens_no_socket_and_needs_no_key() {
     let ran = project.run(SLUICEGATE, &["check"]);
     assert_eq!(ran.code, 0, "{}", ran.shown());
 }
+
+#[test]
+fn a_wrong_script_of_a_simulated_model_is_found() {
+    let config = |script: &str| format!("connections:\n  c: {{ type: simulated, script: {script} }}\n");
+    let project = Project::new().file("config/config.yaml", config("s.yaml")).file("s.yaml", "replise:\n- reply: hi\n");
+    let ran = project.run(SLUICEGATE, &["check"]);
+    assert!(ran.code == 2 && ran.stderr.contains("s.yaml:1:") && ran.stderr.contains("replies"), "{}", ran.shown());
+    project.write("config/config.yaml", config("missing.yaml"));
+    let ran = project.run(SLUICEGATE, &["check"]);
+    assert!(ran.code == 2 && ran.stderr.contains("missing.yaml"), "{}", ran.shown());
+}

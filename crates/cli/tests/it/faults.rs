@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sluicegate_testkit::endpoint::{Answer, Endpoint};
 use sluicegate_testkit::project::{Project, Ran};
+#[cfg(unix)]
+use sluicegate_testkit::receiver::Receiver;
 
 use crate::fixture::{ASK, KEY, SLUICEGATE, ask, config, one_call};
 
@@ -155,4 +157,29 @@ fn a_full_disk_under_the_journal_ends_the_run_with_its_own_error() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("journal") && !said.contains("panicked"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_second_ctrl_c_ends_at_once_whatever_hangs() {
+    let endpoint = Endpoint::start();
+    endpoint.queue(Answer::Hang);
+    let collector = Receiver::start();
+    collector.answer(sluicegate_testkit::receiver::Answer::Hang);
+    let project = one_call(&endpoint)
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address())
+        .variable("OTEL_BSP_EXPORT_TIMEOUT", "600000")
+        .variable("OTEL_EXPORTER_OTLP_TIMEOUT", "600000");
+    let child = project.start(SLUICEGATE, &["run", "ask", "-e", "pr"]);
+    endpoint.wait_for(1);
+    let interrupt = || {
+        let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(kill.expect("kill").success());
+    };
+    interrupt();
+    // The first is heard once the run is being flushed to the collector, which never answers.
+    collector.wait_for_requests(1);
+    interrupt();
+    let ran = project.wait(child);
+    assert_eq!(ran.code, 130, "{}", ran.shown());
 }

@@ -131,3 +131,20 @@ fn a_failed_run_goes_on_when_its_cause_is_gone() {
     assert_eq!(resumed.code, 0, "{}", resumed.shown());
     assert_eq!(endpoint.count() - asked, 9, "the first node's reply is recorded: {:?}", heard(&endpoint));
 }
+
+#[test]
+fn a_run_of_another_project_says_where_to_go_on() {
+    let endpoint = Endpoint::start();
+    endpoint.queue(Answer::error(400, "bad", "No."));
+    endpoint.reply_text("fine");
+    let project = ten_slow_nodes(&endpoint);
+    let elsewhere = Project::new().variable("THE_KEY", KEY);
+    let flow = project.path().join("flows/ask").display().to_string();
+    let failed = elsewhere.run(SLUICEGATE, &["run", &flow, "-e", "pr"]);
+    assert_eq!(failed.code, 1, "{}", failed.shown());
+    let command = failed.stderr.lines().find_map(|line| line.strip_prefix("go on with: sluicegate ")).expect("a command");
+    let words: Vec<String> = command.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let resumed = elsewhere.run(SLUICEGATE, &words);
+    assert_eq!(resumed.code, 0, "{}", resumed.shown());
+}

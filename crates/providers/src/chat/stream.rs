@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sluicegate_model::{ChatReply, ModelError};
 use sluicegate_value::{Map, Value, json};
 
+use super::growing::{Growing, GrowingMap};
 use super::reply;
 
 /// Puts a streamed reply together.
@@ -21,10 +22,10 @@ pub(crate) struct Assembler {
 struct Choice {
     index: i64,
     /// `message` of a conversation; empty for a completion.
-    message: Map,
+    message: GrowingMap,
     /// `text` of a completion.
     text: Option<String>,
-    rest: Map,
+    rest: GrowingMap,
 }
 
 /// What an event brought.
@@ -94,7 +95,7 @@ impl Assembler {
     /// What was seen last, for messages.
     pub(crate) fn seen(&self) -> String {
         let text = self.choices.first().and_then(|choice| {
-            choice.text.as_deref().or_else(|| choice.message.get("content").and_then(Value::as_str))
+            choice.text.as_deref().or_else(|| choice.message.get("content").and_then(Growing::as_str))
         });
         match text {
             Some(text) if !text.is_empty() => {
@@ -127,20 +128,16 @@ impl Assembler {
             match (&**key, value) {
                 ("delta", Value::Map(delta)) => {
                     said = delta.get("content").and_then(Value::as_str).map(Arc::from);
-                    merge(&mut choice.message, delta);
+                    choice.message.merge(delta);
                 }
                 ("text", Value::Str(text)) => {
                     choice.text.get_or_insert_default().push_str(text);
                     said = Some(text.clone());
                 }
                 ("delta" | "text" | "index", _) => {}
-                (_, Value::Null) if choice.rest.contains_key(key) => {}
-                (_, Value::Map(more)) if choice.rest.get(key).is_some_and(|known| known.as_map().is_some()) => {
-                    merge_under(&mut choice.rest, key, more);
-                }
-                _ => {
-                    choice.rest.insert(key.clone(), value.clone());
-                }
+                (_, Value::Map(_)) => choice.rest.merge(&Map::from([(key.clone(), value.clone())])),
+                (_, Value::Null) if choice.rest.get(key).is_some() => {}
+                _ => choice.rest.set(key, value),
             }
         }
         said.filter(|text| index == 0 && !text.is_empty())
@@ -155,7 +152,7 @@ impl Choice {
                 whole.insert("text", text);
             }
             None => {
-                let mut message = self.message;
+                let mut message = self.message.into_map();
                 if !message.contains_key("role") {
                     message.insert("role", "assistant");
                 }
@@ -169,73 +166,11 @@ impl Choice {
                 whole.insert("message", message);
             }
         }
-        for (key, value) in self.rest {
+        for (key, value) in self.rest.into_map() {
             whole.insert(key, value);
         }
         Value::from(whole)
     }
-}
-
-/// Adds a delta: texts grow, maps and lists merge, the rest is replaced. What names something (`role`, `id`, `type`)
-/// is told once; some servers repeat it with every delta.
-fn merge(whole: &mut Map, delta: &Map) {
-    for (key, piece) in delta {
-        match (whole.get(key), piece) {
-            (None | Some(Value::Null), _) => {
-                // Elements of a first list are merged too: two of one list may have the same index.
-                if let Value::List(items) = piece {
-                    let merged = merge_list(Vec::new(), items);
-                    whole.insert(key.clone(), merged);
-                } else {
-                    whole.insert(key.clone(), piece.clone());
-                }
-            }
-            (Some(_), Value::Null) => {}
-            (Some(Value::Str(known)), Value::Str(more)) => match &**key {
-                "role" | "id" | "type" if !known.is_empty() => {}
-                "name" if known == more => {}
-                _ => {
-                    let grown = format!("{known}{more}");
-                    whole.insert(key.clone(), grown);
-                }
-            },
-            (Some(Value::Map(_)), Value::Map(more)) => merge_under(whole, key, more),
-            (Some(Value::List(known)), Value::List(more)) => {
-                let merged = merge_list(known.to_vec(), more);
-                whole.insert(key.clone(), merged);
-            }
-            _ => {
-                whole.insert(key.clone(), piece.clone());
-            }
-        }
-    }
-}
-
-fn merge_under(whole: &mut Map, key: &Arc<str>, more: &Map) {
-    if let Some(Value::Map(known)) = whole.get_mut(key) {
-        merge(Arc::make_mut(known), more);
-    }
-}
-
-/// Adds items to a list: those with an `index` to the item of that index; those without one, but with the shape of a
-/// tool call that goes on (no `id` of its own), to the last item; others at the end.
-fn merge_list(mut items: Vec<Value>, more: &[Value]) -> Vec<Value> {
-    for item in more {
-        let Value::Map(piece) = item else {
-            items.push(item.clone());
-            continue;
-        };
-        let known = match piece.get("index") {
-            Some(index) => items.iter_mut().find(|known| known.get("index") == Some(index)),
-            None if piece.contains_key("function") && !piece.contains_key("id") => items.last_mut(),
-            None => None,
-        };
-        match known {
-            Some(Value::Map(known)) => merge(Arc::make_mut(known), piece),
-            _ => items.push(item.clone()),
-        }
-    }
-    items
 }
 
 fn without_index(call: &Value) -> Value {
