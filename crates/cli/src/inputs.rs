@@ -1,32 +1,46 @@
 //! `--inputs`: what a person types becomes values.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sluicegate_value::{Map, Value, json};
 
 use crate::error::CliError;
 
-/// Reads `--inputs`: `name=value …`, or one file (`.json`, `.jsonl`, `-` for stdin).
-///
-/// Values on the command line are text; the flow's declared types say what becomes of them.
-pub(crate) fn read_inputs(arguments: &[String], directory: &Path) -> Result<(Map, Option<String>), CliError> {
-    if let [file] = arguments
-        && (file == "-" || !file.contains('='))
-    {
-        return read_file(file, directory);
-    }
-    let mut inputs = Map::new();
-    for argument in arguments {
-        let (name, value) = argument.split_once('=').ok_or_else(|| {
-            CliError::misused(format!("`--inputs {argument}` is neither name=value nor a file"))
-                .hint("write --inputs name=value other=value, or --inputs file.json, or --inputs - for stdin")
-        })?;
-        if inputs.insert(name, value).is_some() {
-            return Err(CliError::misused(format!("input `{name}` is given twice")));
+/// What `--inputs` gave.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    /// The values by name. Those of the command line are text; the flow's declared types say what becomes of them.
+    pub(crate) inputs: Map,
+    /// Where the file lies that they came from: its relative paths count from there.
+    pub(crate) folder: Option<PathBuf>,
+    /// Something to say.
+    pub(crate) warning: Option<String>,
+}
+
+/// Reads `--inputs`: one file (`.json`, `.jsonl`, `-` for stdin), `name=value` pairs, or a file and pairs over it.
+pub(crate) fn read_inputs(arguments: &[String], directory: &Path) -> Result<Given, CliError> {
+    let mut given = Given::default();
+    let (files, pairs): (Vec<&String>, Vec<&String>) = arguments.iter().partition(|argument| !argument.contains('='));
+    match files[..] {
+        [] => {}
+        [file] => {
+            (given.inputs, given.warning) = read_file(file, directory)?;
+            given.folder = directory.join(file).parent().filter(|_| file != "-").map(Path::to_owned);
+        }
+        [_, second, ..] => {
+            return Err(CliError::misused(format!("`--inputs … {second}`: only one file of inputs can be given"))
+                .hint("write --inputs name=value other=value, or --inputs file.json, or --inputs - for stdin"));
         }
     }
-    Ok((inputs, None))
+    let mut typed = std::collections::BTreeSet::new();
+    for (name, value) in pairs.into_iter().filter_map(|pair| pair.split_once('=')) {
+        if !typed.insert(name) {
+            return Err(CliError::misused(format!("input `{name}` is given twice")));
+        }
+        given.inputs.insert(name, value);
+    }
+    Ok(given)
 }
 
 /// Reads a file of inputs; the second value is a warning, if there is something to say.
@@ -88,8 +102,8 @@ mod tests {
         std::fs::write(folder.path().join("rows.jsonl"), "{\"q\": 1}\n\n{\"q\": 2}\n").expect("written");
         std::fs::write(folder.path().join("bad.json"), "{q}").expect("written");
         let shown = match read_inputs(&arguments, folder.path()) {
-            Ok((inputs, warning)) => {
-                Value::from(inputs).to_json() + &warning.map_or(String::new(), |w| format!(" ({w})"))
+            Ok(given) => {
+                Value::from(given.inputs).to_json() + &given.warning.map_or(String::new(), |said| format!(" ({said})"))
             }
             Err(CliError::Other(complaint)) => complaint.message,
             Err(other) => format!("{other:?}"),
@@ -104,7 +118,9 @@ mod tests {
         check(&["rows.jsonl"], r#"{"q":1} (`rows.jsonl` has 2 rows; only the first is run)"#);
         check(&["bad.json"], "`bad.json` is not JSON: expected a key in double quotes at line 1 column 2");
         check(&["missing.json"], "`missing.json` cannot be read");
-        check(&["a=1", "b"], "`--inputs b` is neither name=value nor a file");
+        check(&["one.json", "q=2", "r=3"], r#"{"q":"2","r":"3"}"#);
+        check(&["a=1", "b"], "`b` cannot be read");
+        check(&["one.json", "rows.jsonl"], "`--inputs … rows.jsonl`: only one file of inputs can be given");
         check(&["a=1", "a=2"], "input `a` is given twice");
     }
 }

@@ -1,11 +1,14 @@
 //! Ctrl-C: the first stops the run in order, the second ends the process at once.
 
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::error::CliError;
 use crate::terminal::Printer;
 
-/// Begins to listen for Ctrl-C (and, on Unix, for the request to terminate). The future completes at the first.
+/// Begins to listen for Ctrl-C (on Unix also for the requests to terminate and to hang up). The future completes at the
+/// first.
 ///
 /// Signals are awaited on a thread of their own: the run's thread may be busy with a template or a flush when the second
 /// one comes, which must end the process all the same.
@@ -14,12 +17,17 @@ pub(crate) fn listen(printer: Printer) -> Result<impl Future<Output = ()>, CliEr
     let cannot =
         |error: std::io::Error| CliError::failed("the program cannot listen for Ctrl-C").cause(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot)?;
+    // Registered here and now, so that no signal of later is missed while the thread starts.
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::register().map_err(cannot)?
+    };
     let listening = move || {
         runtime.block_on(async {
-            asked_to_stop().await;
+            signals.next().await;
             printer.say("\nstopping; press Ctrl-C again to end at once");
             let _ = first.send(());
-            asked_to_stop().await;
+            signals.next().await;
             #[expect(clippy::disallowed_methods, reason = "asked twice: what is not on disk yet is given up")]
             std::process::exit(130);
         });
@@ -33,22 +41,49 @@ pub(crate) fn listen(printer: Printer) -> Result<impl Future<Output = ()>, CliEr
 }
 
 #[cfg(unix)]
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+    /// A file that grew beyond the process's limit. Heard only so that it does not kill: the write fails then, and the
+    /// journal says so.
+    _file_too_large: Option<Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn register() -> std::io::Result<Self> {
+        /// The same number on Linux and macOS, wherever this runs.
+        const FILE_TOO_LARGE: i32 = 25;
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            _file_too_large: signal(SignalKind::from_raw(FILE_TOO_LARGE)).ok(),
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
-        _ => std::future::pending().await,
     }
 }
 
 #[cfg(not(unix))]
-async fn asked_to_stop() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn register() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! A flow, ready to run: compiled, bound to its environment, its models connected.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sluicegate_config::{Durability, Redactor};
+use sluicegate_config::{Durability, Environment, Redactor};
 use sluicegate_events::{Event, Journal, Listener, ListenerError, PlanHashes, RunId, RunSummary};
-use sluicegate_executor::{Engine, Listeners, Options, RunReport, Start};
-use sluicegate_flow::bind::{Bindings, BoundPlan, NodeBinding, Setting, bind, inline_connection_name};
+use sluicegate_executor::{Engine, Listeners, Options, Redact, RunReport, Start};
+use sluicegate_flow::bind::{Bindings, BoundPlan, Lookup, NodeBinding, Setting, bind, inline_connection_name};
 use sluicegate_flow::compile::VariantChoice;
 use sluicegate_flow::files::FileError;
 use sluicegate_flow::image::Images;
@@ -19,9 +20,9 @@ use sluicegate_value::{Map, Value};
 
 use crate::commands::runs::store_error;
 use crate::error::CliError;
-use crate::interrupt;
+use crate::inputs::Given;
 use crate::session::{Flow, Session};
-use crate::show_run::{ShowChunks, Shown};
+use crate::show_run::{ShowChunks, ShowTrouble, Shown};
 use crate::traces;
 
 /// What the command line chose about a flow.
@@ -63,15 +64,20 @@ impl Prepared {
             })?);
         }
         let variable = |name: &str| environment.variable(name).map(|found| Arc::from(found.value));
-        let mut bindings = Bindings::new(&variable);
-        bindings.connection_name = one(environment.connection_name())?.map(|name| ConnectionName(name.into()));
-        bindings.deployment_name = one(environment.deployment_name())?.map(Into::into);
-        bindings.nodes = node_bindings(one(environment.value("nodes"))?.map(|setting| setting.value))?;
+        let mut bindings = bindings_of(environment, &variable)?;
         bindings.set.clone_from(&choices.set);
         bindings.whole = choices.node.as_ref().map(|_| &*whole);
-        bindings.connections =
-            Some(environment.connection_names().into_iter().map(|name| ConnectionName(name.into())).collect());
         let bound = bind(&plan, &bindings)?;
+        let mut python = Vec::new();
+        python_nodes(bound.plan(), "", &mut python);
+        if !python.is_empty() {
+            return Err(CliError::misused(format!(
+                "flow `{}` has Python nodes ({}), which this version does not run",
+                flow.name,
+                python.join(", ")
+            ))
+            .hint("an `expression` node needs no Python; `--node NAME` runs a node that is none alone"));
+        }
         let mut inline = HashMap::new();
         inline_models(bound.plan(), &mut inline);
         let (mut connections, mut problems) = (Vec::new(), Vec::new());
@@ -107,27 +113,31 @@ impl Prepared {
     }
 
     /// The flow's inputs: what is given, coerced, with defaults.
-    pub(crate) fn inputs(&self, session: &Session, given: &Map) -> Result<Map, CliError> {
+    pub(crate) fn inputs(&self, session: &Session, given: &Given) -> Result<Map, CliError> {
         let plan = self.plan.plan();
-        for unknown in plan.unknown_inputs(given) {
+        for unknown in plan.unknown_inputs(&given.inputs) {
             let near = unknown.suggestion.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             session.printer().warn(&format!("flow `{}` has no input `{}`{near}", self.flow.name, unknown.name));
         }
-        let folder = session.directory();
-        let read = |path: &str| {
-            std::fs::read(folder.join(path))
-                .map(Into::into)
-                .map_err(|error| FileError::Unreadable { path: path.to_owned(), reason: error.to_string() })
-        };
-        plan.resolve_inputs_with(given, &Images::new(plan.message_format, &read)).map_err(|errors| {
-            let (first, rest) = errors.split_first().map_or_else(
-                || ("the inputs do not fit".to_owned(), &errors[..]),
-                |(first, rest)| (first.to_string(), rest),
-            );
-            let error = rest.iter().fold(CliError::misused(first), |error, next| error.cause(next.to_string()));
+        let root = &self.flow.environment.project().root;
+        let own = if self.flow.path.is_dir() { Some(&*self.flow.path) } else { self.flow.path.parent() };
+        let folders: Vec<&Path> =
+            [given.folder.as_deref(), own, Some(session.directory())].into_iter().flatten().collect();
+        let read = |path: &str| read_image(path, &folders, root);
+        let images = Images::new(plan.message_format, &read);
+        plan.resolve_inputs_with(&given.inputs, &images).map_err(|errors| {
             let known: Vec<String> =
                 plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();
-            error.hint(format!("flow `{}` takes {}", self.flow.name, known.join(", ")))
+            let hint = format!("flow `{}` takes {}", self.flow.name, known.join(", "));
+            match &errors[..] {
+                [one] => CliError::misused(one.to_string()),
+                several => several
+                    .iter()
+                    .fold(CliError::misused(format!("{} inputs do not fit", several.len())), |error, next| {
+                        error.cause(next.to_string())
+                    }),
+            }
+            .hint(hint)
         })
     }
 
@@ -167,6 +177,7 @@ impl Prepared {
         start: Start,
         shown: &Shown,
         deploy_traces: Option<&str>,
+        interrupted: impl Future<Output = ()>,
     ) -> Result<Done, CliError> {
         let telemetry = one(self.flow.environment.telemetry())?;
         let past: &[Event] = match &start {
@@ -178,6 +189,7 @@ impl Prepared {
         if shown.stream {
             listeners.push(Box::new(ShowChunks::new(session.printer().clone())));
         }
+        listeners.push(Box::new(ShowTrouble::new(session.printer().clone())));
         listeners.extend(traces::exporter(session, &self.flow, &telemetry, deploy_traces, past));
         let redactor = self.redactor.clone();
         let options = Options {
@@ -192,14 +204,13 @@ impl Prepared {
             listeners: Listeners::new(listeners),
             models: self.models.clone(),
             prices: self.prices.clone(),
-            redact: Arc::new(move |text: &str| redactor.redact(text)),
+            redact: Redact { longest: redactor.longest(), rewrite: Arc::new(move |text: &str| redactor.redact(text)) },
             options,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CliError::failed("the program cannot wait for anything").cause(error.to_string()))?;
-        let interrupted = interrupt::listen(session.printer().clone())?;
         let report = runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted));
         drop(engine);
         let summary = summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -214,6 +225,34 @@ impl Prepared {
             plan = plan.node(plan.find(&step.node.0)?).kind.inner()?;
         }
         connection_of_kind(&plan.node(plan.find(&last.node.0)?).kind)
+    }
+}
+
+/// The bytes of an image by its path: relative ones count from the file of inputs, else from the flow's folder, else from
+/// the current folder. What lies outside of all of these and of the project is not read: inputs may come from strangers.
+fn read_image(path: &str, folders: &[&Path], root: &Path) -> Result<Arc<[u8]>, FileError> {
+    let found = folders.iter().map(|folder| folder.join(path)).find(|place| place.is_file());
+    let place = found.and_then(|place| place.canonicalize().ok()).ok_or_else(|| FileError::Missing(path.to_owned()))?;
+    let is_inside = |folder: &Path| folder.canonicalize().is_ok_and(|folder| place.starts_with(folder));
+    if !is_inside(root) && !folders.iter().any(|folder| is_inside(folder)) {
+        return Err(FileError::Outside(path.to_owned()));
+    }
+    std::fs::read(&place)
+        .map(Into::into)
+        .map_err(|error| FileError::Unreadable { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// The nodes that need Python, by their paths, inner flows included.
+fn python_nodes(plan: &Plan, prefix: &str, found: &mut Vec<String>) {
+    for node in &plan.nodes {
+        match &node.kind {
+            NodeKind::Python(_) => found.push(format!("`{prefix}{}`", node.name)),
+            kind => {
+                if let Some(inner) = kind.inner() {
+                    python_nodes(inner, &format!("{prefix}{}/", node.name), found);
+                }
+            }
+        }
     }
 }
 
@@ -263,6 +302,17 @@ fn connection_of_kind(kind: &NodeKind) -> Option<ConnectionName> {
         NodeKind::Prompty(prompty) => prompty.model.connection.clone().map(ConnectionName),
         _ => None,
     }
+}
+
+/// What a config environment says about a flow's models.
+pub(crate) fn bindings_of<'a>(environment: &Environment, variable: &'a Lookup<'a>) -> Result<Bindings<'a>, CliError> {
+    let mut bindings = Bindings::new(variable);
+    bindings.connection_name = one(environment.connection_name())?.map(|name| ConnectionName(name.into()));
+    bindings.deployment_name = one(environment.deployment_name())?.map(Into::into);
+    bindings.nodes = node_bindings(one(environment.value("nodes"))?.map(|setting| setting.value))?;
+    bindings.connections =
+        Some(environment.connection_names().into_iter().map(|name| ConnectionName(name.into())).collect());
+    Ok(bindings)
 }
 
 /// A section's `nodes: { NAME: { connection_name, deployment_name } }`.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sluicegate_config::variables::{ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SLUICEGATE_ENVIRONMENT};
+use sluicegate_config::variables::SLUICEGATE_ENVIRONMENT;
 use sluicegate_config::{Connection, ConnectionKind, Environment, Project, Settings, Variables};
 use sluicegate_flow::compile::{CompileOptions, Compiled, VariantChoice, compile};
 use sluicegate_flow::files::DiskFiles;
@@ -30,6 +30,8 @@ pub(crate) struct Session {
 pub(crate) struct Flow {
     /// Its name: its section's, else its folder's or file's.
     pub(crate) name: String,
+    /// How it was asked for.
+    pub(crate) asked: String,
     /// Where it lies, absolute.
     pub(crate) path: PathBuf,
     /// The same below the project's root, as the compiler reads it.
@@ -83,19 +85,7 @@ impl Session {
         environment: &Environment,
         stream_usage: bool,
     ) -> sluicegate_providers::Options {
-        // Curl's habit, which everybody has: lower case first.
-        let variable = |name: &str| {
-            [name.to_lowercase(), name.to_owned()]
-                .into_iter()
-                .find_map(|name| environment.variable(&name).map(|found| found.value.to_owned()))
-                .filter(|value| !value.is_empty())
-        };
-        sluicegate_providers::Options {
-            http_proxy: variable(HTTP_PROXY).or_else(|| variable(ALL_PROXY)),
-            https_proxy: variable(HTTPS_PROXY).or_else(|| variable(ALL_PROXY)),
-            no_proxy: variable(NO_PROXY),
-            stream_usage,
-        }
+        sluicegate_providers::Options { proxies: environment.proxies(), stream_usage }
     }
 
     /// The settings of no flow in particular, in an environment.
@@ -114,16 +104,14 @@ impl Session {
         self.find(asked, &Wanted::None)
     }
 
-    /// Every flow that the config names and every flow below `flows/`.
-    pub(crate) fn all_flows(&self) -> Vec<Flow> {
+    /// Every flow that the config names and every flow below `flows/`, or why it cannot be found.
+    pub(crate) fn all_flows(&self) -> Vec<Result<Flow, CliError>> {
         let project = self.project_at(&self.directory);
         let Ok(settings) = self.settings(&project, &Wanted::None) else { return Vec::new() };
-        let mut flows: Vec<Flow> = settings.flows().iter().filter_map(|name| self.find_flow(name).ok()).collect();
+        let mut flows: Vec<Result<Flow, CliError>> = settings.flows().iter().map(|name| self.find_flow(name)).collect();
         for path in flows_below(&project.root.join("flows")) {
-            if flows.iter().all(|flow| flow.path != path)
-                && let Ok(flow) = self.find_flow(&path.display().to_string())
-            {
-                flows.push(flow);
+            if !flows.iter().flatten().any(|flow| flow.path == path) {
+                flows.push(self.find_flow(&path.display().to_string()));
             }
         }
         flows
@@ -140,15 +128,19 @@ impl Session {
         let mut problems = settings.warnings().to_vec();
         let Ok(environment) = settings.without_flow() else { return problems };
         for name in environment.connection_names() {
-            let Ok(Connection { kind: ConnectionKind::Simulated { script }, .. }) = environment.connection(&name) else {
+            let Ok(Connection { kind: ConnectionKind::Simulated { script }, .. }) = environment.connection(&name)
+            else {
                 continue;
             };
             let shown = environment.project().display_name(&script);
             match std::fs::read_to_string(&script) {
                 Ok(text) => problems.extend(read_script(&SourceFile::new(shown, text)).err().into_iter().flatten()),
                 Err(error) => problems.push(
-                    Problem::error("config::missing_script", format!("the script of connection `{name}` cannot be read: {error}"))
-                        .help(format!("it should be at `{shown}`")),
+                    Problem::error(
+                        "config::missing_script",
+                        format!("the script of connection `{name}` cannot be read: {error}"),
+                    )
+                    .help(format!("it should be at `{shown}`")),
                 ),
             }
         }
@@ -214,7 +206,13 @@ impl Session {
         self.printer.hide(Arc::new(environment.redactor([])));
         let path = environment.flow_path().map_err(problem)?;
         let path = plain(path.canonicalize().map_err(|error| {
-            CliError::misused(format!("flow `{asked}` is not at `{}`", path.display())).cause(error.to_string())
+            CliError::Problems(vec![
+                Problem::error(
+                    "config::missing_flow",
+                    format!("flow `{asked}` is not at `{}`: {error}", path.display()),
+                )
+                .help("correct its `flow_path`"),
+            ])
         })?);
         let root = plain(project.root.canonicalize().unwrap_or(project.root));
         let below = path.strip_prefix(&root).map_err(|_| {
@@ -223,11 +221,9 @@ impl Session {
         })?;
         let names: Vec<_> = below.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         let target = if names.is_empty() { ".".to_owned() } else { names.join("/") };
-        let name = match environment.flow() {
-            "" | "." => path.file_stem().map_or_else(|| asked.to_owned(), |stem| stem.to_string_lossy().into_owned()),
-            name => name.to_owned(),
-        };
-        Ok(Flow { name, path, target, environment })
+        let is_section = settings.flows().iter().any(|known| known == environment.flow());
+        let name = if is_section { environment.flow().to_owned() } else { name_of(&path) };
+        Ok(Flow { name, asked: asked.to_owned(), path, target, environment })
     }
 
     /// The project around a path; without one, the current folder if the path lies in it, else the path's own folder.
@@ -249,6 +245,14 @@ impl Session {
         let variables = Variables::new(process).with_nearest_dot_env(&project.root)?;
         Ok(Settings::load(project, &variables, environment, Vec::new())?)
     }
+}
+
+/// The name of a flow that no section names: its folder's, or a prompty's own.
+fn name_of(path: &Path) -> String {
+    let is_flow_file = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let named = if is_flow_file { path.parent() } else { Some(path) };
+    let name = named.and_then(|path| if path.is_dir() { path.file_name() } else { path.file_stem() });
+    name.map_or_else(|| "flow".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Folders with a flow file and `.prompty` files, at any depth that people use.

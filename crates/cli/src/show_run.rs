@@ -1,6 +1,6 @@
 //! What a person sees of a run while it runs and when it is over.
 
-use sluicegate_events::{Event, EventKind, Failure, Listener, ListenerError, NodePath, RunStatus};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, Listener, ListenerError, NodePath, RunStatus};
 
 use crate::error::CliError;
 use crate::prepared::{Done, Prepared};
@@ -52,6 +52,62 @@ impl Listener for ShowChunks {
     }
 }
 
+/// Says at once what a person would otherwise wait for without a word: that a call is tried again, and that a reply came
+/// but is not whole.
+pub(crate) struct ShowTrouble {
+    printer: Printer,
+}
+
+impl ShowTrouble {
+    pub(crate) fn new(printer: Printer) -> Self {
+        Self { printer }
+    }
+}
+
+impl Listener for ShowTrouble {
+    fn name(&self) -> &'static str {
+        "trouble"
+    }
+
+    fn hear(&mut self, event: &Event) -> Result<(), ListenerError> {
+        let node = &event.scope.path;
+        match &event.kind {
+            EventKind::ModelAttemptFailed { failure, retry_in_ms: Some(pause), .. }
+            | EventKind::NodeAttemptFailed { failure, retry_in_ms: pause } => {
+                let pause = show_duration(std::time::Duration::from_millis(*pause));
+                let text = format!("node `{node}`: {}; trying again in {pause}", failure.message);
+                self.printer.say(&self.printer.painter().dim(&harmless(&text)));
+            }
+            EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
+                match reply.finish_reason.as_deref() {
+                    Some("length") => {
+                        self.printer.warn(&format!("node `{node}`: the reply was cut at its most tokens"))
+                    }
+                    Some("content_filter") => {
+                        self.printer.warn(&format!("node `{node}`: a content filter took the reply, or part of it"));
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Failures that the same files and settings would meet again, so that a resume helps only after a change.
+const NEEDS_A_CHANGE: [&str; 9] = [
+    "template",
+    "expression",
+    "reference",
+    "input",
+    "messages",
+    "request",
+    "unsupported",
+    "misconfigured",
+    "unscripted",
+];
+
 /// Says how a run ended: the nodes (to a person at a terminal, or when something failed), the failure with its causes
 /// and what to do, warnings, and how to go on.
 pub(crate) fn show_end(session: &Session, prepared: &Prepared, done: &Done, kept: bool) {
@@ -83,7 +139,8 @@ pub(crate) fn show_end(session: &Session, prepared: &Prepared, done: &Done, kept
         let names: Vec<String> = report.waiting.iter().map(|path| format!("`{path}`")).collect();
         printer.say(&format!("waiting: {}", names.join(", ")));
     }
-    if kept && report.status != RunStatus::Completed {
+    let is_hopeless = report.failure.as_ref().is_some_and(|failure| NEEDS_A_CHANGE.contains(&failure.code.as_str()));
+    if kept && report.status != RunStatus::Completed && !is_hopeless {
         let command = session.resume_command(prepared.flow.environment.project(), &report.run);
         printer.say(&format!("go on with: {command}"));
     }
@@ -94,7 +151,7 @@ fn headline(prepared: &Prepared, done: &Done, printer: &Printer) -> String {
     parts.extend(prepared.flow.environment.environment_name().map(ToOwned::to_owned));
     parts.extend(duration(&done.summary).map(show_duration));
     parts.extend(show_tokens(&done.summary.usage()));
-    parts.extend(done.summary.cost().map(|cost| format!("${cost:.4}")));
+    parts.extend(done.summary.cost().filter(|cost| *cost > 0.0).map(|cost| format!("${cost:.4}")));
     printer.painter().dim(&harmless(&parts.join("  ")))
 }
 
@@ -106,9 +163,7 @@ fn told(prepared: &Prepared, failure: &Failure, node: Option<&NodePath>) -> CliE
     for cause in &failure.causes {
         error = error.cause(cause);
     }
-    if let Some(hint) = &failure.hint {
-        error = error.hint(hint);
-    }
+    let mut told_origin = false;
     let connection = node.and_then(|node| prepared.connection_of(node));
     if let (Some(connection), "key_refused" | "unreachable" | "unknown_model") = (connection, failure.code.as_str()) {
         let key = match failure.code.as_str() {
@@ -121,8 +176,12 @@ fn told(prepared: &Prepared, failure: &Failure, node: Option<&NodePath>) -> CliE
             let is_address = matches!(name, "api_base" | "base_url") && failure.code != "key_refused";
             if name == key || is_address {
                 error = error.hint(format!("`{}` is {}, set by {}", entry.key, entry.shown, entry.origin));
+                told_origin = true;
             }
         }
     }
-    error
+    match &failure.hint {
+        Some(hint) if !told_origin => error.hint(hint),
+        _ => error,
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) fn exporter(
 ) -> Option<Box<dyn Listener>> {
     let lookup = |name: &str| flow.environment.variable(name).map(|found| found.value.to_owned());
     let read = TelemetrySettings::from_variables(&lookup);
-    for warning in &read.warnings {
+    for warning in read.warnings.iter().chain(&settings.warnings) {
         session.printer().warn(warning);
     }
     let configured = settings.traces_url();
@@ -36,12 +36,11 @@ pub(crate) fn exporter(
     if let Some(url) = configured.filter(|_| !by_variable) {
         telemetry.endpoint = url;
     }
-    if telemetry.headers.is_empty() {
-        telemetry.headers = settings.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
-    }
-    if telemetry.service_name == TelemetrySettings::default().service_name {
-        telemetry.service_name.clone_from(&settings.service_name);
-    }
+    telemetry.headers = settings.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+    telemetry.proxies = flow.environment.proxies();
+    telemetry.service_name.clone_from(&settings.service_name);
+    telemetry.resource_attributes =
+        settings.resource_attributes.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     if let Some(address) = asked.filter(|address| !address.is_empty()) {
         let before = origin(&telemetry.endpoint).to_owned();
         telemetry = telemetry.at_base(address);

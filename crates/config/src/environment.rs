@@ -15,7 +15,7 @@ use crate::layers::{Table, Tree, merge};
 use crate::reader::{Reader, resolve_tree};
 use crate::variables::looks_secret;
 use crate::{
-    Connection, Limits, ModelPrice, Project, Redactor, Secret, Setting, Settings, Store, Telemetry, Variable,
+    Connection, Limits, ModelPrice, Project, Proxies, Redactor, Secret, Setting, Settings, Store, Telemetry, Variable,
     Variables, connection_file, prices, store, telemetry,
 };
 
@@ -235,6 +235,12 @@ impl Environment {
     /// A value of the wrong type, or one that needs an unset variable.
     pub fn telemetry(&self) -> Result<Telemetry, Problem> {
         telemetry::read(&self.root, self.variables())
+    }
+
+    /// The proxies that variables name, for whoever sends requests.
+    #[must_use]
+    pub fn proxies(&self) -> Proxies {
+        Proxies::from_variables(self.variables())
     }
 
     /// How and where runs are kept.

@@ -48,6 +48,12 @@ impl Redactor {
         self.too_short
     }
 
+    /// How many bytes the longest form of a secret has that is taken out; 0 if there is none.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.patterns.as_ref().map_or(0, AhoCorasick::max_pattern_len)
+    }
+
     /// The text with [`MASK`] in place of every secret; `None` if there is none in it.
     #[must_use]
     pub fn redact(&self, text: &str) -> Option<String> {

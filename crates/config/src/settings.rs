@@ -14,6 +14,7 @@ use crate::aliases::modernize;
 use crate::check::{self, TOP_KEYS};
 use crate::layers::{Tree, merge};
 use crate::sections::{Sections, flow_name};
+use crate::telemetry;
 use crate::variables::{KNOWN, SLUICEGATE_ENVIRONMENT};
 use crate::{Environment, Origin, Project, Variables};
 
@@ -282,6 +283,7 @@ impl Settings {
         let of_root =
             of_root.filter(|(key, _)| TOP_KEYS.contains(&&***key)).map(|(key, tree)| (key.clone(), tree.clone()));
         layers.push(Tree::Table(of_root.collect()));
+        layers.extend(telemetry::layer_of_resource_attributes(&self.variables));
         for known in KNOWN {
             if let (Some(key), Some(found)) = (known.setting, self.variables.get_non_empty(known.name)) {
                 layers.push(Tree::at_key(key, found.value.into(), found.origin));

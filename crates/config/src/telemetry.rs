@@ -7,7 +7,11 @@ use sluicegate_value::Value;
 
 use crate::layers::{Table, Tree};
 use crate::reader::Reader;
-use crate::{Secret, Variables};
+use crate::variables::OTEL_RESOURCE_ATTRIBUTES;
+use crate::{Secret, Variable, Variables};
+
+/// The resource attribute that names the program.
+const SERVICE_NAME: &str = "service.name";
 
 /// Where traces go, and what is in them.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Telemetry {
     pub headers: Vec<(Arc<str>, Secret)>,
     /// The name under which traces are filed.
     pub service_name: String,
+    /// Further attributes of this program, by `OTEL_RESOURCE_ATTRIBUTES`.
+    pub resource_attributes: Vec<(Arc<str>, String)>,
     /// The sampler's name, as `OTEL_TRACES_SAMPLER` has it; `None`: everything that the parent does not deny.
     pub sampler: Option<String>,
     /// The sampler's argument, as written.
@@ -28,6 +34,8 @@ pub struct Telemetry {
     pub capture_content: bool,
     /// Whether there are no traces at all.
     pub disabled: bool,
+    /// What was not understood and is left out, without values.
+    pub warnings: Vec<String>,
 }
 
 impl Telemetry {
@@ -46,15 +54,21 @@ pub(crate) fn read(root: &Tree, variables: &Variables) -> Result<Telemetry, Prob
     let empty = Table::new();
     let table = root.get("telemetry").and_then(Tree::as_table).unwrap_or(&empty);
     let reader = Reader::new(table, "telemetry", variables);
+    let (mut attributes, wrong) = resource_attributes(variables).map(|(_, pairs)| pairs).unwrap_or_default();
+    // The service's name is a setting: see `layer_of_resource_attributes`.
+    attributes.retain(|(name, _)| &**name != SERVICE_NAME);
+    let warn = |position| format!("{OTEL_RESOURCE_ATTRIBUTES}: entry {position} is no `name=value`");
     Ok(Telemetry {
         endpoint: reader.text("endpoint")?,
         traces_endpoint: reader.text("traces_endpoint")?,
         headers: headers(&reader)?,
         service_name: reader.text("service_name")?.unwrap_or_else(|| "sluicegate".to_owned()),
+        resource_attributes: attributes,
         sampler: reader.text("sampler")?,
         sampler_argument: reader.text("sampler_argument")?,
         capture_content: reader.flag("capture_content")?.unwrap_or(true),
         disabled: reader.flag("disabled")?.unwrap_or(false),
+        warnings: wrong.into_iter().map(warn).collect(),
     })
 }
 
@@ -69,21 +83,48 @@ fn headers(reader: &Reader<'_>) -> Result<Vec<(Arc<str>, Secret)>, Problem> {
             })
             .collect()),
         Value::Str(text) => {
-            let mut headers = Vec::new();
-            for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-                let Some((name, value)) = pair.split_once('=') else {
-                    let message = "`telemetry.headers` takes a map, or `name=value,name=value`".to_owned();
-                    return Err(reader.problem("headers", "config::wrong_value", message));
-                };
-                headers.push((Arc::from(name.trim()), Secret::new(percent_decoded(value.trim()))));
+            let (pairs, wrong) = pairs(text);
+            if let Some(position) = wrong.first() {
+                // Not quoted: it may be a key.
+                let message = format!("entry {position} of `telemetry.headers` is no `name=value`");
+                return Err(reader.problem("headers", "config::wrong_value", message));
             }
-            Ok(headers)
+            Ok(pairs.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
         }
         _ => {
             let message = "`telemetry.headers` takes a map, or `name=value,name=value`".to_owned();
             Err(reader.problem("headers", "config::wrong_type", message))
         }
     }
+}
+
+/// Attributes of this program as `OTEL_RESOURCE_ATTRIBUTES` names them, and who set that variable.
+fn resource_attributes(variables: &Variables) -> Option<(Variable<'_>, Pairs)> {
+    let found = variables.get_non_empty(OTEL_RESOURCE_ATTRIBUTES)?;
+    let pairs = pairs(found.value);
+    Some((found, pairs))
+}
+
+/// The layer of settings in `OTEL_RESOURCE_ATTRIBUTES`: one of its attributes is the service's name.
+pub(crate) fn layer_of_resource_attributes(variables: &Variables) -> Option<Tree> {
+    let (found, (pairs, _)) = resource_attributes(variables)?;
+    let (_, name) = pairs.into_iter().rfind(|(name, value)| &**name == SERVICE_NAME && !value.is_empty())?;
+    Some(Tree::at_key("telemetry.service_name", name.into(), found.origin))
+}
+
+/// Names with their values, and the positions (from 1) of entries that are none.
+type Pairs = (Vec<(Arc<str>, String)>, Vec<usize>);
+
+/// Reads `name=value,name=value`, values percent-encoded, as all of OpenTelemetry's variables have it.
+fn pairs(text: &str) -> Pairs {
+    let (mut pairs, mut wrong) = (Vec::new(), Vec::new());
+    for (position, entry) in text.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty()) {
+        match entry.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
+            Some((name, value)) if !name.is_empty() => pairs.push((name.into(), percent_decoded(value))),
+            _ => wrong.push(position + 1),
+        }
+    }
+    (pairs, wrong)
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -109,6 +150,14 @@ fn percent_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_have_names_and_what_has_none_is_counted() {
+        let (found, wrong) = pairs("api-key=hun%20ter2, x = a=b ,broken,=2,,y=");
+        let found: Vec<(&str, &str)> = found.iter().map(|(name, value)| (&**name, value.as_str())).collect();
+        assert_eq!(found, [("api-key", "hun ter2"), ("x", "a=b"), ("y", "")]);
+        assert_eq!(wrong, [3, 4]);
+    }
 
     #[test]
     fn percent_codes_are_read_and_anything_else_stays() {

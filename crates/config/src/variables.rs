@@ -23,6 +23,10 @@ pub const OTEL_EXPORTER_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 pub const OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 /// Headers for the collector: `name=value,name=value`.
 pub const OTEL_EXPORTER_OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+/// The same for traces alone; comes before it.
+pub const OTEL_EXPORTER_OTLP_TRACES_HEADERS: &str = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
+/// What traces say of this program: `name=value,name=value`, `service.name` among them.
+pub const OTEL_RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 /// The name under which traces are filed.
 pub const OTEL_SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 /// Which runs are traced: `always_on`, `always_off`, `traceidratio`, or `parentbased_` before one of these.
@@ -103,10 +107,11 @@ pub const KNOWN: &[Known] = &[
     sets(OTEL_TRACES_SAMPLER_ARG, "telemetry.sampler_argument", "the sampler's ratio, from 0 to 1"),
     sets(OTEL_SDK_DISABLED, "telemetry.disabled", "`true`: no traces at all"),
     known("OTEL_TRACES_EXPORTER", "`otlp` or `none`"),
-    known("OTEL_RESOURCE_ATTRIBUTES", "what traces say of this program: name=value,name=value"),
+    known(OTEL_RESOURCE_ATTRIBUTES, "what traces say of this program: name=value,name=value"),
     known("OTEL_EXPORTER_OTLP_TIMEOUT", "for one request to the collector, in milliseconds"),
     known("OTEL_EXPORTER_OTLP_PROTOCOL", "only http/protobuf is spoken"),
-    known("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "the same as OTEL_EXPORTER_OTLP_HEADERS, for traces"),
+    // After OTEL_EXPORTER_OTLP_HEADERS: the later one wins.
+    sets(OTEL_EXPORTER_OTLP_TRACES_HEADERS, "telemetry.headers", "the same as OTEL_EXPORTER_OTLP_HEADERS, for traces"),
     known("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "the same as OTEL_EXPORTER_OTLP_TIMEOUT, for traces"),
     known("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "the same as OTEL_EXPORTER_OTLP_PROTOCOL, for traces"),
     known("OTEL_BSP_EXPORT_TIMEOUT", "for what is left when a run is over, in milliseconds"),

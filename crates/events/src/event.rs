@@ -44,6 +44,9 @@ pub struct Event {
     /// The span that it begins, ends or belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<SpanRef>,
+    /// Whether a secret was taken out of it, so that what it holds is not what the run went on with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
     /// What.
     #[serde(flatten)]
     pub kind: EventKind,
@@ -194,7 +197,7 @@ pub enum EventKind {
         /// Tokens used by all calls, those of earlier processes included.
         #[serde(default)]
         usage: Usage,
-        /// What they cost in US dollars; `None` if a model has no price.
+        /// What they cost in US dollars; `None`, unknown, if a reply has no price.
         cost: Option<f64>,
     },
     /// A piece of a streamed reply's text. Ephemeral.
@@ -430,7 +433,8 @@ mod tests {
         for kind in every_kind() {
             let trace = Some(SpanRef { trace_id: u128::MAX, span_id: 7, parent_id: Some(u64::MAX), sampled: true });
             let scope = Scope { line: Some(3), repeat: 1, path: path.clone(), attempt: 2 };
-            let event = Event { seq: 9, at: Timestamp::UNIX_EPOCH, run: RunId("r".into()), scope, trace, kind };
+            let event =
+                Event { seq: 9, at: Timestamp::UNIX_EPOCH, run: RunId("r".into()), scope, trace, redacted: true, kind };
             let text = serde_json::to_string(&event).expect("serializes");
             let back: Event = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
             // NaN is not equal to itself; its text is.
@@ -442,6 +446,60 @@ mod tests {
     fn an_unknown_kind_of_a_later_version_is_read() {
         let text = r#"{"seq":1,"at":"2026-01-01T00:00:00Z","run":"r","kind":"moon_rose","phase":{"full":true}}"#;
         let event: Event = serde_json::from_str(text).expect("reads");
-        assert_eq!(event.kind, EventKind::Unknown);
+        assert_eq!((event.kind, event.redacted), (EventKind::Unknown, false));
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_of_every_text_from_outside() {
+        const SECRET: &str = "hunter2-hunter2";
+        // Every text of every kind of event becomes the secret, save what the engine makes up itself.
+        const OURS: [&str; 19] = [
+            "run",
+            "at",
+            "trace_id",
+            "span_id",
+            "parent_id",
+            "kind",
+            "outcome",
+            "end",
+            "wait_for",
+            "status",
+            "code",
+            "node_kind",
+            "request_hash",
+            "plan",
+            "settings",
+            "engine",
+            "until",
+            "$float",
+            "$int",
+        ];
+        fn poison(json: &mut serde_json::Value) {
+            match json {
+                serde_json::Value::Object(fields) => {
+                    for (name, field) in fields {
+                        if !OURS.contains(&name.as_str()) || field.is_object() {
+                            poison(field);
+                        }
+                    }
+                }
+                serde_json::Value::Array(items) => items.iter_mut().for_each(poison),
+                serde_json::Value::String(text) => *text = SECRET.to_owned(),
+                _ => {}
+            }
+        }
+        for kind in every_kind().into_iter().chain([EventKind::Chunk { text: "x".into() }]) {
+            let scope = Scope { path: crate::NodePath::parse("a/b").expect("a path"), ..Scope::default() };
+            let (at, run) = (Timestamp::UNIX_EPOCH, RunId("r".into()));
+            let event = Event { seq: 1, at, run, scope, trace: None, redacted: false, kind };
+            let mut json = serde_json::to_value(&event).expect("serializes");
+            poison(&mut json);
+            let mut event: Event =
+                serde_json::from_value(json.clone()).unwrap_or_else(|error| panic!("{error}: {json}"));
+            assert!(event.rewrite_texts(&mut |text| text.contains(SECRET).then(|| "[secret]".to_owned())));
+            let text = serde_json::to_string(&event).expect("serializes");
+            assert!(!text.contains(SECRET), "{text}");
+            assert!(!event.rewrite_texts(&mut |text| text.contains(SECRET).then(String::new)), "nothing is left");
+        }
     }
 }

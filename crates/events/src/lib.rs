@@ -9,6 +9,7 @@ mod journal;
 mod path;
 mod redact;
 mod sampler;
+mod spent;
 mod summary;
 
 pub use event::{CallEnd, Event, EventKind, Outcome, PlanHashes, RunId, RunStatus, SpanRef, WaitFor};
@@ -16,4 +17,5 @@ pub use failure::Failure;
 pub use journal::{Journal, JournalError, Listener, ListenerError};
 pub use path::{NodePath, PathStep, Scope};
 pub use sampler::{Sampler, SamplerError};
+pub use spent::Spent;
 pub use summary::{NodeStatus, NodeSummary, RunSummary};

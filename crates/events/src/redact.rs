@@ -1,83 +1,150 @@
 //! Every text in an event, to be rewritten before anybody keeps it.
+//!
+//! Everything is taken apart by name, without `..`: a field that is new does not compile until somebody has decided
+//! whether a secret may get into it.
 
+use std::sync::Arc;
+
+use sluicegate_flow::plan::NodeName;
+use sluicegate_model::ChatReply;
 use sluicegate_value::{Map, Value};
 
-use crate::{CallEnd, Event, EventKind, Failure, Outcome};
+use crate::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, PathStep, PlanHashes, Scope, WaitFor};
 
 impl Event {
-    /// Replaces every free text for which `rewrite` answers: inputs, outputs, requests, replies, messages of failures.
+    /// Replaces every text for which `rewrite` answers, wherever it came from: inputs, outputs, requests, replies,
+    /// messages of failures, names. Numbers, ids and hashes that the engine made stay. Returns whether anything changed.
+    ///
     /// The executor passes the redactor here before an event is appended or heard.
-    pub fn rewrite_texts(&mut self, rewrite: &mut dyn FnMut(&str) -> Option<String>) {
-        match &mut self.kind {
-            EventKind::RunStarted { inputs, options, .. } => {
-                map(inputs, rewrite);
-                map(options, rewrite);
+    pub fn rewrite_texts(&mut self, rewrite: &mut dyn FnMut(&str) -> Option<String>) -> bool {
+        let Self { seq: _, at: _, run: _, scope, trace: _, redacted: _, kind } = self;
+        let Scope { line: _, repeat: _, path, attempt: _ } = scope;
+        let mut texts = Texts { rewrite, changed: false };
+        texts.path(path);
+        texts.kind(kind);
+        texts.changed
+    }
+}
+
+struct Texts<'a> {
+    rewrite: &'a mut dyn FnMut(&str) -> Option<String>,
+    changed: bool,
+}
+
+impl Texts<'_> {
+    fn kind(&mut self, kind: &mut EventKind) {
+        match kind {
+            EventKind::RunStarted { flow, flow_path, environment, inputs, hashes, options } => {
+                let PlanHashes { plan: _, settings: _, engine: _ } = hashes;
+                self.text(flow);
+                self.text(flow_path);
+                environment.iter_mut().for_each(|name| self.text(name));
+                self.map(inputs);
+                self.map(options);
             }
-            EventKind::NodeStarted { inputs, .. } => value(inputs, rewrite),
-            EventKind::NodeAttemptFailed { failure: why, .. } | EventKind::ModelAttemptFailed { failure: why, .. } => {
-                failure(why, rewrite);
+            EventKind::RunResumed { repeated_calls: _ } | EventKind::TimerFired { until: _ } | EventKind::Unknown => {}
+            EventKind::NodeStarted { node_kind: _, inputs } => self.value(inputs),
+            EventKind::NodeAttemptFailed { failure, retry_in_ms: _ } => self.failure(failure),
+            EventKind::NodeFinished { outcome, usage: _ } => self.outcome(outcome),
+            EventKind::ModelCallStarted {
+                call: _,
+                connection,
+                provider,
+                host,
+                port: _,
+                model,
+                request,
+                stream: _,
+                request_hash: _,
+            } => {
+                for text in [connection, provider, host, model] {
+                    self.text(text);
+                }
+                self.value(request);
             }
-            EventKind::NodeFinished { outcome, .. } => match outcome {
-                Outcome::Completed { output, headers, .. } => {
-                    let before = output.as_str().map(str::len);
-                    value(output, rewrite);
-                    // Offsets mean nothing in a text of another length.
-                    if output.as_str().map(str::len) != before {
-                        headers.clear();
-                    }
-                }
-                Outcome::Failed { failure: why } => failure(why, rewrite),
-                Outcome::Bypassed | Outcome::Waiting { .. } | Outcome::Cancelled => {}
-            },
-            EventKind::ModelCallStarted { request, .. } => value(request, rewrite),
-            EventKind::ModelCallFinished { end, .. } => match end {
-                CallEnd::Replied { reply } => {
-                    value(&mut reply.message, rewrite);
-                    value(&mut reply.body, rewrite);
-                    if let Some(new) = reply.text.as_deref().and_then(&mut *rewrite) {
-                        reply.text = Some(new.into());
-                    }
-                }
-                CallEnd::Failed { failure: why } => failure(why, rewrite),
+            EventKind::ModelAttemptFailed { call: _, attempt: _, failure, retry_in_ms: _ } => self.failure(failure),
+            EventKind::ModelCallFinished { call: _, end, attempts: _, first_chunk_us: _, cost: _ } => match end {
+                CallEnd::Replied { reply } => self.reply(reply),
+                CallEnd::Failed { failure } => self.failure(failure),
                 CallEnd::Cancelled => {}
             },
-            EventKind::EventReceived { data, .. } => value(data, rewrite),
-            EventKind::RunFinished { outputs, failure: why, .. } => {
-                if let Some(outputs) = outputs {
-                    map(outputs, rewrite);
-                }
-                if let Some(why) = why {
-                    failure(why, rewrite);
-                }
+            EventKind::EventReceived { name, data } => {
+                self.text(name);
+                self.value(data);
             }
-            EventKind::Chunk { text } => {
-                if let Some(new) = rewrite(text) {
-                    *text = new.into();
-                }
+            EventKind::RunFinished { status: _, outputs, failure, usage: _, cost: _ } => {
+                outputs.iter_mut().for_each(|outputs| self.map(outputs));
+                failure.iter_mut().for_each(|failure| self.failure(failure));
             }
-            EventKind::RunResumed { .. } | EventKind::TimerFired { .. } | EventKind::Unknown => {}
+            EventKind::Chunk { text } => self.shared(text),
         }
     }
-}
 
-fn value(target: &mut Value, rewrite: &mut dyn FnMut(&str) -> Option<String>) {
-    if let Some(new) = target.map_strings(rewrite) {
-        *target = new;
-    }
-}
-
-fn map(target: &mut Map, rewrite: &mut dyn FnMut(&str) -> Option<String>) {
-    let whole = Value::from(target.clone());
-    if let Some(Value::Map(new)) = whole.map_strings(rewrite) {
-        *target = (*new).clone();
-    }
-}
-
-fn failure(target: &mut Failure, rewrite: &mut dyn FnMut(&str) -> Option<String>) {
-    for text in std::iter::once(&mut target.message).chain(&mut target.causes).chain(&mut target.hint) {
-        if let Some(new) = rewrite(text) {
-            *text = new;
+    fn outcome(&mut self, outcome: &mut Outcome) {
+        match outcome {
+            Outcome::Completed { output, headers, opaque: _ } => {
+                let before = output.as_str().map(str::len);
+                self.value(output);
+                // Offsets mean nothing in a text of another length.
+                if output.as_str().map(str::len) != before {
+                    headers.clear();
+                }
+            }
+            Outcome::Failed { failure } => self.failure(failure),
+            Outcome::Waiting { wait_for } => match wait_for {
+                WaitFor::Event(name) => self.text(name),
+                WaitFor::Approval | WaitFor::Until(_) => {}
+            },
+            Outcome::Bypassed | Outcome::Cancelled => {}
         }
     }
-    value(&mut target.details, rewrite);
+
+    fn reply(&mut self, reply: &mut ChatReply) {
+        let ChatReply { text, message, finish_reason, model, id, usage: _, body } = reply;
+        [text, finish_reason, model, id].into_iter().flatten().for_each(|text| self.shared(text));
+        self.value(message);
+        self.value(body);
+    }
+
+    fn failure(&mut self, failure: &mut Failure) {
+        // The code is one of a few words of ours.
+        let Failure { code: _, message, causes, hint, details } = failure;
+        std::iter::once(message).chain(causes).chain(hint).for_each(|text| self.text(text));
+        self.value(details);
+    }
+
+    fn path(&mut self, path: &mut NodePath) {
+        for PathStep { node: NodeName(name), index: _ } in &mut path.0 {
+            self.shared(name);
+        }
+    }
+
+    fn text(&mut self, target: &mut String) {
+        if let Some(new) = (self.rewrite)(target) {
+            *target = new;
+            self.changed = true;
+        }
+    }
+
+    fn shared(&mut self, target: &mut Arc<str>) {
+        if let Some(new) = (self.rewrite)(target) {
+            *target = new.into();
+            self.changed = true;
+        }
+    }
+
+    fn value(&mut self, target: &mut Value) {
+        if let Some(new) = target.map_strings(self.rewrite) {
+            *target = new;
+            self.changed = true;
+        }
+    }
+
+    fn map(&mut self, target: &mut Map) {
+        let whole = Value::from(target.clone());
+        if let Some(Value::Map(new)) = whole.map_strings(self.rewrite) {
+            *target = (*new).clone();
+            self.changed = true;
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! What a run looks like, as a fold of its events: live, last week's, and half of one after a crash alike.
 
+use std::time::Duration;
+
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use sluicegate_model::Usage;
 use sluicegate_value::{Map, Value};
 
-use crate::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, RunId, RunStatus};
+use crate::{Event, EventKind, Failure, NodePath, Outcome, RunId, RunStatus, Spent};
 
 /// What a run of one input looks like.
 #[derive(Clone, Debug, Default)]
@@ -36,11 +38,36 @@ pub struct RunSummary {
     pub resumes: u32,
     /// Its nodes, in the order in which they began.
     pub nodes: IndexMap<NodePath, NodeSummary>,
-    unpriced: bool,
+    spent: Spent,
+    worked: Worked,
+}
+
+/// Time during which somebody worked; what lies between a process's death and the next one does not count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Worked {
+    before: Duration,
+    since: Option<Timestamp>,
+}
+
+impl Worked {
+    fn begin(&mut self, at: Timestamp) {
+        self.since.get_or_insert(at);
+    }
+
+    fn pause(&mut self, at: Timestamp) {
+        self.before = self.until(Some(at));
+        self.since = None;
+    }
+
+    fn until(&self, at: Option<Timestamp>) -> Duration {
+        let last = self.since.zip(at).map(|(since, at)| at.duration_since(since));
+        // A clock that was set back is no reason for a negative time.
+        self.before + last.and_then(|last| Duration::try_from(last).ok()).unwrap_or_default()
+    }
 }
 
 /// What a node of a run looks like.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct NodeSummary {
     /// Its kind as flows spell it; empty for a node that never began.
     pub kind: String,
@@ -58,14 +85,15 @@ pub struct NodeSummary {
     pub calls: u32,
     /// Model calls that began and did not end.
     pub calls_in_flight: u32,
-    /// Tokens used by its calls (a container's are those of the nodes inside).
+    /// Tokens used by its calls and by those of the nodes inside it.
     pub usage: Usage,
-    /// What its calls cost in US dollars, those with a price.
+    /// What they cost in US dollars: 0 if there was none, `None` (unknown) if a reply has no price.
     pub cost: Option<f64>,
     /// Its output, if it completed.
     pub output: Option<Value>,
     /// Why it failed.
     pub failure: Option<Failure>,
+    worked: Worked,
 }
 
 /// Where a node stands.
@@ -118,21 +146,24 @@ impl RunSummary {
     /// Tokens used by all calls.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.nodes.values().fold(Usage::default(), |sum, node| sum.plus(&node.usage))
+        self.spent.usage
     }
 
-    /// What all calls cost in US dollars; `None` if there was none, or one without a price.
+    /// What all calls cost in US dollars: 0 if there was none, `None` (unknown) if a reply has no price.
     #[must_use]
     pub fn cost(&self) -> Option<f64> {
-        if self.unpriced {
-            return None;
-        }
-        self.nodes.values().filter_map(|node| node.cost).reduce(|sum, cost| sum + cost)
+        self.spent.cost
+    }
+
+    /// How long processes worked on it, up to what was heard last.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.worked.until(self.last)
     }
 
     /// Takes one more event in.
     pub fn hear(&mut self, event: &Event) {
-        self.last = Some(event.at);
+        let last = self.last.replace(event.at).unwrap_or(event.at);
         match &event.kind {
             EventKind::RunStarted { flow, flow_path, environment, inputs, .. } => {
                 self.run = Some(event.run.clone());
@@ -142,15 +173,19 @@ impl RunSummary {
                 self.inputs = inputs.clone();
                 self.trace_id = event.trace.map(|span| span.trace_id);
                 self.started = Some(event.at);
+                self.worked.begin(event.at);
             }
             EventKind::RunResumed { .. } => {
                 self.resumes += 1;
+                self.worked.pause(last);
+                self.worked.begin(event.at);
                 self.status = None;
                 self.failure = None;
                 for node in self.nodes.values_mut() {
                     // What was in flight died with its process.
                     node.calls_in_flight = 0;
                     if matches!(node.status, NodeStatus::Running | NodeStatus::Failed | NodeStatus::Cancelled) {
+                        node.worked.pause(node.finished.take().unwrap_or(last));
                         node.status = NodeStatus::Pending;
                         node.failure = None;
                     }
@@ -166,21 +201,49 @@ impl RunSummary {
                 if event.scope.path.is_root() {
                     return;
                 }
-                let node = self.nodes.entry(event.scope.path.clone()).or_default();
-                node.hear(event, kind);
-                if let EventKind::ModelCallFinished { end: CallEnd::Replied { .. }, cost: None, .. } = kind {
-                    self.unpriced = true;
+                self.nodes.entry(event.scope.path.clone()).or_default().hear(event, kind);
+                if let Some(spent) = Spent::of(kind) {
+                    self.spent = self.spent.plus(&spent);
+                    let mut around = Some(event.scope.path.clone());
+                    while let Some(path) = around {
+                        let node = self.nodes.entry(path.clone()).or_default();
+                        let all = Spent { usage: node.usage, cost: node.cost }.plus(&spent);
+                        (node.usage, node.cost) = (all.usage, all.cost);
+                        around = path.parent();
+                    }
                 }
             }
         }
     }
 }
 
+impl Default for NodeSummary {
+    fn default() -> Self {
+        let Spent { usage, cost } = Spent::default();
+        Self {
+            kind: String::new(),
+            status: NodeStatus::default(),
+            started: None,
+            finished: None,
+            attempts: 0,
+            repeated_attempts: 0,
+            calls: 0,
+            calls_in_flight: 0,
+            usage,
+            cost,
+            output: None,
+            failure: None,
+            worked: Worked::default(),
+        }
+    }
+}
+
 impl NodeSummary {
-    /// How long it took, if it is over.
+    /// How long processes worked on it, if it began and is over.
     #[must_use]
-    pub fn duration(&self) -> Option<std::time::Duration> {
-        self.finished?.duration_since(self.started?).try_into().ok()
+    pub fn duration(&self) -> Option<Duration> {
+        self.started?;
+        Some(self.worked.until(Some(self.finished?)))
     }
 
     fn hear(&mut self, event: &Event, kind: &EventKind) {
@@ -189,6 +252,12 @@ impl NodeSummary {
                 self.kind.clone_from(node_kind);
                 self.status = NodeStatus::Running;
                 self.started.get_or_insert(event.at);
+                // A node that was over runs once more when what it is inside of is tried again.
+                if let Some(finished) = self.finished.take() {
+                    self.worked.pause(finished);
+                    (self.output, self.failure) = (None, None);
+                }
+                self.worked.begin(event.at);
                 self.attempts += 1;
             }
             EventKind::NodeFinished { outcome, .. } => {
@@ -209,18 +278,91 @@ impl NodeSummary {
             }
             EventKind::ModelCallStarted { .. } => self.calls_in_flight += 1,
             EventKind::ModelAttemptFailed { retry_in_ms: Some(_), .. } => self.repeated_attempts += 1,
-            EventKind::ModelCallFinished { end, cost, .. } => {
+            EventKind::ModelCallFinished { .. } => {
                 self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
                 self.calls += 1;
-                if let CallEnd::Replied { reply } = end {
-                    self.usage = self.usage.plus(&reply.usage);
-                    self.cost = match (self.cost, cost) {
-                        (None, None) => None,
-                        (sum, cost) => Some(sum.unwrap_or(0.0) + cost.unwrap_or(0.0)),
-                    };
-                }
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluicegate_model::ChatReply;
+
+    use super::*;
+    use crate::{CallEnd, PlanHashes, Scope};
+
+    /// Events at these seconds: of the run itself, or of a node.
+    fn summary(story: Vec<(i64, &str, EventKind)>) -> RunSummary {
+        let events: Vec<Event> = story
+            .into_iter()
+            .enumerate()
+            .map(|(index, (second, path, kind))| Event {
+                seq: index as u64 + 1,
+                at: Timestamp::from_second(second).unwrap(),
+                run: RunId("r".into()),
+                scope: Scope { path: NodePath::parse(path).unwrap(), ..Scope::default() },
+                trace: None,
+                redacted: false,
+                kind,
+            })
+            .collect();
+        RunSummary::of(&events)
+    }
+
+    fn begin() -> EventKind {
+        let (flow, flow_path, hashes) = (String::new(), String::new(), PlanHashes::default());
+        EventKind::RunStarted { flow, flow_path, environment: None, inputs: Map::new(), hashes, options: Map::new() }
+    }
+
+    fn node_begins() -> EventKind {
+        EventKind::NodeStarted { node_kind: "llm".into(), inputs: Value::Null }
+    }
+
+    fn node_ends() -> EventKind {
+        let outcome = Outcome::Completed { output: Value::Null, headers: Vec::new(), opaque: false };
+        EventKind::NodeFinished { outcome, usage: Usage::default() }
+    }
+
+    fn reply(cost: Option<f64>) -> EventKind {
+        let reply = ChatReply {
+            text: None,
+            message: Value::Null,
+            finish_reason: None,
+            model: None,
+            id: None,
+            usage: Usage { input_tokens: Some(2), ..Usage::default() },
+            body: Value::Null,
+        };
+        let end = CallEnd::Replied { reply: Box::new(reply) };
+        EventKind::ModelCallFinished { call: 0, end, attempts: 1, first_chunk_us: None, cost }
+    }
+
+    #[test]
+    fn the_time_between_two_processes_is_nobodys() {
+        let summary = summary(vec![
+            (0, "", begin()),
+            (1, "a", node_begins()),
+            (3, "b", node_begins()),
+            (1_000, "", EventKind::RunResumed { repeated_calls: 1 }),
+            (1_002, "a", node_begins()),
+            (1_007, "a", node_ends()),
+        ]);
+        assert_eq!(summary.duration(), Duration::from_secs(3 + 7));
+        assert_eq!(summary.nodes[0].duration(), Some(Duration::from_secs(2 + 5)));
+        assert_eq!(summary.nodes[1].duration(), None);
+    }
+
+    #[test]
+    fn a_cost_is_known_if_all_of_it_is() {
+        assert_eq!(summary(vec![(0, "", begin())]).cost(), Some(0.0));
+        let priced = summary(vec![(0, "c[1]/a", reply(Some(0.5))), (0, "c[0]/a", reply(Some(0.25)))]);
+        let of = |summary: &RunSummary, path| summary.nodes[&NodePath::parse(path).unwrap()].cost;
+        assert_eq!((priced.cost(), of(&priced, "c"), of(&priced, "c[1]/a")), (Some(0.75), Some(0.75), Some(0.5)));
+        assert_eq!(priced.usage().input_tokens, Some(4));
+        let partly = summary(vec![(0, "c[1]/a", reply(None)), (0, "c[0]/a", reply(Some(0.25)))]);
+        assert_eq!((partly.cost(), of(&partly, "c"), of(&partly, "c[0]/a")), (None, None, Some(0.25)));
     }
 }

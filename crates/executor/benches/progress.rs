@@ -92,7 +92,7 @@ fn a_thousand_nodes(bencher: divan::Bencher<'_, '_>) {
                 for kind in kinds {
                     seq += 1;
                     let (at, run, scope) = (jiff::Timestamp::UNIX_EPOCH, run.clone(), scope.clone());
-                    let applied = progress.apply(&Event { seq, at, run, scope, trace: None, kind });
+                    let applied = progress.apply(&Event { seq, at, run, scope, trace: None, redacted: false, kind });
                     assert!(applied.is_ok());
                 }
                 done += 1;

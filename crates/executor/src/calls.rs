@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
@@ -67,7 +68,7 @@ impl Calls<'_> {
         request: &ChatRequest,
     ) -> Result<ChatReply, AttemptFailure> {
         let request = ChatRequest { stream: request.stream || self.engine.options.stream, ..request.clone() };
-        let model = self.engine.models.chat(connection).map_err(|error| AttemptFailure::of_model(&error))?;
+        let model = self.engine.models.chat(connection).map_err(|error| AttemptFailure::of_model(&error, 1))?;
         let about = model.about().clone();
         let repeat = self.engine.options.repeat;
         let body = body(&request);
@@ -88,21 +89,29 @@ impl Calls<'_> {
             request_hash,
         };
         self.tell(call, SaidKind::Started(Box::new(started)));
+        let attempts = Arc::new(AtomicU32::new(1));
+        let notices = Teller {
+            say: self.say.clone(),
+            path: self.path.clone(),
+            attempt: self.attempt,
+            call,
+            attempts: attempts.clone(),
+        };
         let context = CallContext {
             trace: Some(TraceContext { trace_id: span.trace_id, span_id: span.span_id, sampled: span.sampled }),
             deadline: self.deadline,
             line: self.engine.options.line,
             repeat,
             index: call,
-            notices: Arc::new(Teller { say: self.say.clone(), path: self.path.clone(), attempt: self.attempt, call }),
+            notices: Arc::new(notices),
         };
         let answer = model.chat(&request, &context).await;
         let told = match &answer {
             Ok(reply) => Ok(Box::new(reply.clone())),
-            Err(error) => Err(model_failure(error)),
+            Err(error) => Err(model_failure(error, attempts.load(Ordering::Relaxed))),
         };
         self.tell(call, SaidKind::Ended(told));
-        answer.map_err(|error| AttemptFailure::of_model(&error))
+        answer.map_err(|error| AttemptFailure::of_model(&error, attempts.load(Ordering::Relaxed)))
     }
 
     fn tell(&self, call: u32, what: SaidKind) {
@@ -116,20 +125,36 @@ struct Teller {
     path: NodePath,
     attempt: u32,
     call: u32,
+    /// How many attempts the connection has made.
+    attempts: Arc<AtomicU32>,
 }
 
 impl Notices for Teller {
     fn notice(&self, notice: CallNotice) {
+        if let CallNotice::AttemptStarted { attempt } | CallNotice::AttemptFailed { attempt, .. } = &notice {
+            self.attempts.fetch_max(*attempt, Ordering::Relaxed);
+        }
         let what = SaidKind::Noticed(notice);
         let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, call: self.call, what });
     }
 }
 
-/// A model's error as events tell it.
-pub(crate) fn model_failure(error: &ModelError) -> Failure {
+/// A model's error as events tell it, and after how many attempts the connection gave up, if it made several.
+pub(crate) fn model_failure(error: &ModelError, attempts: u32) -> Failure {
     let mut failure = Failure::new(error.code(), error.to_string());
     failure.hint = hint(error);
+    if attempts > 1 {
+        failure.details = Map::from([(CALL_ATTEMPTS, Value::from(i64::from(attempts)))]).into();
+    }
     failure
+}
+
+/// Among a failure's details: how often the connection tried.
+const CALL_ATTEMPTS: &str = "call_attempts";
+
+/// Whether a connection has tried more than once and given up.
+pub(crate) fn was_given_up(failure: &Failure) -> bool {
+    failure.details.get(CALL_ATTEMPTS).is_some()
 }
 
 fn hint(error: &ModelError) -> Option<String> {

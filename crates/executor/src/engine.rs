@@ -1,14 +1,32 @@
 //! What a run needs, and what it leaves behind.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use sluicegate_events::{Event, Failure, Journal, JournalError, Listener, NodePath, PlanHashes, RunId, RunStatus};
-use sluicegate_model::{BoxFuture, Models, Prices, TraceContext, Usage};
-use sluicegate_value::{Map, Value};
+use sluicegate_events::{
+    Event, Failure, Journal, JournalError, Listener, NodePath, PlanHashes, RunId, RunStatus, RunSummary,
+};
+use sluicegate_model::{BoxFuture, Models, Prices, TraceContext};
+use sluicegate_value::Map;
 
-/// Rewrites a text that holds a secret; `None` if it holds none.
-pub type Redact = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Takes secrets out of text.
+#[derive(Clone)]
+pub struct Redact {
+    /// Rewrites a text that holds a secret; `None` if it holds none.
+    pub rewrite: Rewrite,
+    /// How many bytes the longest text has that counts as a secret; 0 if there is none. Of a reply that comes in pieces,
+    /// one byte less is held back until it is known how it goes on.
+    pub longest: usize,
+}
+
+/// Rewrites a text; `None` if there is nothing to change.
+pub type Rewrite = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// There are no secrets.
+impl Default for Redact {
+    fn default() -> Self {
+        Self { rewrite: Arc::new(|_| None), longest: 0 }
+    }
+}
 
 /// Decides at the root whether a trace is recorded, from the caller's context and the trace's id.
 pub type Sample = Arc<dyn Fn(Option<TraceContext>, u128) -> bool + Send + Sync>;
@@ -125,55 +143,14 @@ pub struct RunReport {
     pub failed_node: Option<NodePath>,
     /// What failed among the aggregation nodes; the run's status does not depend on it.
     pub aggregation_failure: Option<Failure>,
-    /// Each node that began or was decided upon, in that order.
-    pub nodes: Vec<NodeReport>,
-    /// Tokens used, those of earlier processes included.
-    pub usage: Usage,
-    /// What they cost in US dollars; `None` if a model has no price.
-    pub cost: Option<f64>,
-    /// From the run's first event to its last.
-    pub duration: Duration,
+    /// What happened, earlier processes included: each node, tokens, cost, time.
+    pub summary: RunSummary,
     /// Why the journal stopped the run.
     pub journal_error: Option<JournalError>,
     /// Nodes that wait for something outside, when the run stopped for that.
     pub waiting: Vec<NodePath>,
     /// What went wrong beside the run: listeners that failed.
     pub warnings: Vec<String>,
-}
-
-/// What became of a node.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NodeReport {
-    /// Which node.
-    pub path: NodePath,
-    /// Its kind as flows spell it; empty if it never began.
-    pub kind: String,
-    /// How it ended.
-    pub status: NodeStatus,
-    /// Its output, if it completed.
-    pub output: Option<Value>,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-    /// Attempts made.
-    pub attempts: u32,
-    /// From its first attempt's beginning to its end.
-    pub duration: Duration,
-    /// Tokens used by its calls and by nodes inside it.
-    pub usage: Usage,
-    /// What they cost in US dollars; `None` if a model has no price.
-    pub cost: Option<f64>,
-}
-
-/// How far a node came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the outcomes of events, by their names")]
-pub enum NodeStatus {
-    Running,
-    Completed,
-    Bypassed,
-    Failed,
-    Waiting,
-    Cancelled,
 }
 
 /// Keeps nothing (`--no-store`).

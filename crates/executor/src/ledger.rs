@@ -44,7 +44,7 @@ impl<'a> Ledger<'a> {
             0
         };
         let scope = Scope { line: self.engine.options.line, repeat: self.engine.options.repeat, ..scope };
-        Event { seq, at: Timestamp::now(), run: self.run.clone(), scope, trace, kind }
+        Event { seq, at: Timestamp::now(), run: self.run.clone(), scope, trace, redacted: false, kind }
     }
 
     /// Queues an event for the journal and returns it as it will be kept. One that others build upon comes back, as it
@@ -53,7 +53,7 @@ impl<'a> Ledger<'a> {
         if hold_back {
             self.held_back.push(event.clone());
         }
-        event.rewrite_texts(&mut |text| (self.engine.redact)(text));
+        event.redacted = event.rewrite_texts(&mut |text| (self.engine.redact.rewrite)(text));
         let position = self.queue.len();
         self.queue.push(event);
         &self.queue[position]
@@ -61,7 +61,7 @@ impl<'a> Ledger<'a> {
 
     /// Tells listeners of an event that is never kept.
     pub(crate) fn mention(&self, mut event: Event) {
-        event.rewrite_texts(&mut |text| (self.engine.redact)(text));
+        event.redacted = event.rewrite_texts(&mut |text| (self.engine.redact.rewrite)(text));
         self.engine.listeners.hear(&event);
     }
 

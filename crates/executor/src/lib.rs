@@ -10,6 +10,7 @@
 //! Absent on purpose: providers, the store, telemetry, a terminal. Models, the journal and listeners come as traits.
 
 mod calls;
+mod chunks;
 mod engine;
 mod ledger;
 mod lookup;
@@ -19,8 +20,6 @@ mod run;
 mod spans;
 mod tally;
 
-pub use engine::{
-    Engine, Listeners, NewRun, NodeReport, NodeStatus, NullJournal, Options, Redact, RunReport, Sample, Start,
-};
+pub use engine::{Engine, Listeners, NewRun, NullJournal, Options, Redact, Rewrite, RunReport, Sample, Start};
 pub use progress::Progress;
 pub use run::run;

@@ -1,5 +1,6 @@
 //! A checked flow: every reference leads to something that exists, every template parses, nothing is left to check.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +51,8 @@ pub struct Place {
     pub span: Span,
 }
 
-/// A checked flow.
-#[derive(Clone, Debug)]
+/// A checked flow. Prints what it is, not what is in it: a bound plan holds secrets.
+#[derive(Clone)]
 pub struct Plan {
     /// The flow's name: `name:` of the file, else its folder's name, else the prompty's stem.
     pub name: Arc<str>,
@@ -66,7 +67,7 @@ pub struct Plan {
     /// An edge from each node to each node that waits for it; node weights are positions in `nodes`, and the graph's
     /// own indices are the same numbers.
     pub graph: DiGraph<NodeId, ()>,
-    /// `environment_variables:` of the file, values resolved to text when bound.
+    /// `environment_variables:` of the file, values resolved to text when bound; as written where nothing reads them.
     pub environment_variables: IndexMap<Arc<str>, Value>,
     /// How images stand in inputs and outputs.
     pub message_format: MessageFormat,
@@ -96,17 +97,48 @@ impl Plan {
         self.nodes.iter().position(|node| &*node.name.0 == name).map(|index| NodeId(index as u32))
     }
 
-    /// What this plan and the plans inside it need of the outside.
+    /// What this plan and the plans inside it, each once, need of the outside.
     #[must_use]
     pub fn all_needs(&self) -> Vec<Need> {
-        let inner = self.nodes.iter().filter_map(|node| node.kind.inner());
-        self.needs.iter().cloned().chain(inner.flat_map(|plan| plan.all_needs())).collect()
+        let mut needs = self.needs.clone();
+        for_each_inner(&self.nodes, &mut HashSet::new(), &mut |plan| needs.extend(plan.needs.iter().cloned()));
+        needs
     }
 
     /// The nodes that wait for `id`, each once.
     pub fn successors(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.graph.neighbors(petgraph::graph::NodeIndex::new(id.index())).map(|index| self.graph[index])
     }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes: Vec<&str> = self.nodes.iter().map(|node| &*node.name.0).collect();
+        out.debug_struct("Plan")
+            .field("name", &self.name)
+            .field("folder", &self.folder)
+            .field("nodes", &nodes)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Calls `visit` with every plan inside these nodes, each once however often it is run.
+fn for_each_inner(nodes: &[Node], seen: &mut HashSet<*const Plan>, visit: &mut dyn FnMut(&Plan)) {
+    for plan in nodes.iter().filter_map(|node| node.kind.inner()) {
+        if seen.insert(Arc::as_ptr(plan)) {
+            visit(plan);
+            for_each_inner(&plan.nodes, seen, visit);
+        }
+    }
+}
+
+/// Whether any of these nodes, or of those in the flows that they run, is Python: who reads environment variables.
+pub(crate) fn runs_python(nodes: &[Node]) -> bool {
+    let is_python = |nodes: &[Node]| nodes.iter().any(|node| matches!(node.kind, NodeKind::Python(_)));
+    let mut found = is_python(nodes);
+    for_each_inner(nodes, &mut HashSet::new(), &mut |plan| found |= is_python(&plan.nodes));
+    found
 }
 
 /// What a flow takes.
@@ -148,8 +180,8 @@ pub struct OutputSpec {
     pub at: Place,
 }
 
-/// Where a value comes from.
-#[derive(Clone, Debug)]
+/// Where a value comes from. Prints no literal: it may be what a variable held.
+#[derive(Clone)]
 pub enum Operand {
     /// It stands in the file.
     Literal(Value),
@@ -232,6 +264,16 @@ pub fn nested(values: impl IntoIterator<Item = (Arc<str>, Value)>) -> Vec<(Arc<s
         variables.entry(variable.into()).or_default().insert(key, value);
     }
     variables.into_iter().map(|(name, map)| (name, map.into())).collect()
+}
+
+impl fmt::Debug for Operand {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(value) => write!(out, "Literal({})", value.type_name()),
+            Self::Input(name) => write!(out, "Input({name})"),
+            Self::Output { node, written, .. } => write!(out, "Output({}, {written})", node.0),
+        }
+    }
 }
 
 impl Operand {

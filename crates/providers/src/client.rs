@@ -5,16 +5,13 @@ use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, NoProxy, Proxy, redirect};
+use sluicegate_config::Proxies;
 
 /// What connections share that is nobody's own setting.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// The proxy for `http://` addresses. Addresses of this machine are never proxied.
-    pub http_proxy: Option<String>,
-    /// The proxy for `https://` addresses.
-    pub https_proxy: Option<String>,
-    /// Hosts, domains and networks that are reached without a proxy, separated by commas.
-    pub no_proxy: Option<String>,
+    /// Which addresses are reached by way of another machine.
+    pub proxies: Proxies,
     /// Asks for token counts of streamed replies (`stream_options`) where the request does not speak of them itself.
     /// The original never does, hence off unless set.
     pub stream_usage: bool,
@@ -40,9 +37,7 @@ impl Clients {
 
     /// The client for addresses with or without TLS.
     pub(crate) fn get(&self, tls: bool, connect_timeout: Duration) -> Result<Client, String> {
-        let proxied_by_tls = [&self.options.http_proxy, &self.options.https_proxy]
-            .iter()
-            .any(|proxy| proxy.as_ref().is_some_and(|proxy| proxy.starts_with("https:")));
+        let proxied_by_tls = self.options.proxies.each().any(|(_, proxy)| proxy.starts_with("https:"));
         let kind = Kind { tls: tls || proxied_by_tls, connect_timeout };
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         built.entry(kind).or_insert_with(|| self.build(kind)).clone()
@@ -61,11 +56,8 @@ impl Clients {
             // No roots: the platform's are then not even loaded.
             builder = builder.tls_certs_only([]);
         }
-        let exceptions = format!("localhost,127.0.0.0/8,::1,{}", self.options.no_proxy.as_deref().unwrap_or_default());
-        let exceptions = NoProxy::from_string(&exceptions);
-        let proxies = [(&self.options.http_proxy, "http"), (&self.options.https_proxy, "https")];
-        for (address, scheme) in proxies {
-            let Some(address) = address.as_deref().filter(|address| !address.trim().is_empty()) else { continue };
+        let exceptions = NoProxy::from_string(&self.options.proxies.exceptions());
+        for (scheme, address) in self.options.proxies.each() {
             let proxy = if scheme == "http" { Proxy::http(address) } else { Proxy::https(address) };
             // Without the address in the words: it may hold a password.
             let proxy = proxy.map_err(|_| format!("the {scheme} proxy's address is not a URL"))?;

@@ -1,4 +1,6 @@
 //! What surrounds every attempt: the gate before it, the total timeout over it, the pause and the next one after it.
+//!
+//! The total timeout begins when a call gets its first permit. Before that only the caller's deadline counts.
 
 use std::time::Duration;
 
@@ -35,22 +37,20 @@ impl<T: Transport> Layered<T> {
 
     async fn call(&self, request: &ChatRequest, context: &CallContext) -> Result<ChatReply, ModelError> {
         let called = Instant::now();
-        let patience = context.deadline.map(Instant::from_std);
-        // Until the first permit only the caller's patience counts: how many others are in the queue says nothing
+        // Until the first permit only the caller's patience counts: how many others stand in the queue says nothing
         // about the endpoint.
-        let mut deadline = patience.unwrap_or_else(|| after(called, A_YEAR));
-        let mut own = A_YEAR;
+        let (mut since, mut deadline) =
+            (called, context.deadline.map_or_else(|| later(called, A_YEAR), Instant::from_std));
         for number in 1.. {
-            let too_late = || {
-                let waited = patience.map_or(own, |patience| patience.saturating_duration_since(called).min(own));
-                ModelError::TimedOut { phase: Phase::Total, after: waited }
-            };
             let entered = timeout_at(deadline, self.gate.enter(request, context, deadline, self.total)).await;
-            let ticket = entered.map_err(|_| too_late())??;
-            if number == 1 {
-                own = self.total;
-                deadline = deadline.min(after(Instant::now(), own));
+            let granted = Instant::now();
+            let own = later(granted, self.total);
+            if number == 1 && own < deadline {
+                (since, deadline) = (granted, own);
             }
+            let too_late =
+                || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(since) };
+            let ticket = entered.map_err(|_| too_late())??;
             let attempt = Attempt::start(number, context);
             let sent = timeout_at(deadline, self.transport.send(request, &attempt)).await;
             let error = match sent.unwrap_or_else(|_| Err(too_late())) {
@@ -65,14 +65,15 @@ impl<T: Transport> Layered<T> {
             };
             // Gives the permit back before the pause.
             ticket.failed(&error);
-            let retry_in = self.retry_in(number, &error).filter(|pause| Instant::now() + *pause < deadline);
+            let retry_in = self.retry_in(number, &error).filter(|pause| later(Instant::now(), *pause) < deadline);
             context.notices.notice(CallNotice::AttemptFailed { attempt: number, error: error.clone(), retry_in });
             match retry_in {
                 Some(pause) => sleep(pause).await,
                 None => return Err(error),
             }
         }
-        Err(too_late())
+        // Nobody counts so many attempts.
+        Err(ModelError::TimedOut { phase: Phase::Total, after: called.elapsed() })
     }
 
     /// How long to pause before the next attempt; `None` if there shall be none.
@@ -83,10 +84,10 @@ impl<T: Transport> Layered<T> {
         let share = (self.jitter)();
         Some(match error.retry_after() {
             // A little later than asked, so that those who were told the same do not come back as one.
-            Some(asked) => asked + (asked / 10).min(Duration::from_secs(1)).mul_f64(share),
+            Some(asked) => asked.saturating_add((asked / 10).min(Duration::from_secs(1)).mul_f64(share)),
             None => {
                 let doubled = self.retry.initial.saturating_mul(2_u32.saturating_pow(failed - 1));
-                doubled.min(self.retry.max).mul_f64(0.5 + share / 2.0)
+                doubled.min(self.retry.max).min(A_YEAR).mul_f64(0.5 + share / 2.0)
             }
         })
     }
@@ -104,6 +105,14 @@ impl<T: Transport> ChatModel for Layered<T> {
     fn about(&self) -> &About {
         &self.about
     }
+}
+
+/// For pauses and timeouts beyond what a clock can count.
+const A_YEAR: Duration = Duration::from_secs(31_536_000);
+
+/// A moment from now; a year is as good as anything later.
+fn later(from: Instant, wait: Duration) -> Instant {
+    from + wait.min(A_YEAR)
 }
 
 /// A random share from 0 to 1; one half if the system has no randomness to give.

@@ -1,7 +1,7 @@
 //! What `runs list` shows of a run: a fold of its events, and whether somebody holds its lock.
 
 use jiff::Timestamp;
-use sluicegate_events::{CallEnd, Event, EventKind, Failure, RunId, RunStatus};
+use sluicegate_events::{Event, EventKind, Failure, RunId, RunStatus, Spent};
 use sluicegate_model::Usage;
 
 /// What `runs list` shows of a run.
@@ -21,7 +21,7 @@ pub struct RunRow {
     pub finished: Option<Timestamp>,
     /// Tokens used, of all its processes.
     pub usage: Usage,
-    /// What they cost in US dollars, as far as models have prices.
+    /// What they cost in US dollars; `None`, unknown, if a reply has no price.
     pub cost: Option<f64>,
     /// Why it failed, or what is wrong with its file.
     pub failure: Option<String>,
@@ -94,6 +94,8 @@ impl RunFilter {
 /// The fold.
 pub(crate) struct Fold {
     row: RunRow,
+    /// By the calls of all processes.
+    spent: Spent,
     ended: Option<RunStatus>,
 }
 
@@ -110,7 +112,7 @@ impl Fold {
             cost: None,
             failure: None,
         };
-        Self { row, ended: None }
+        Self { row, spent: Spent::default(), ended: None }
     }
 
     pub(crate) fn apply(&mut self, event: &Event) {
@@ -124,14 +126,10 @@ impl Fold {
                 self.ended = None;
                 self.row.finished = None;
                 self.row.failure = None;
-                (self.row.usage, self.row.cost) = (Usage::default(), None);
             }
-            EventKind::ModelCallFinished { end, cost, .. } => {
-                if let CallEnd::Replied { reply } = end {
-                    self.row.usage = self.row.usage.plus(&reply.usage);
-                }
-                if let Some(cost) = cost {
-                    self.row.cost = Some(self.row.cost.unwrap_or(0.0) + cost);
+            kind @ EventKind::ModelCallFinished { .. } => {
+                if let Some(spent) = Spent::of(kind) {
+                    self.spent = self.spent.plus(&spent);
                 }
             }
             EventKind::RunFinished { status, usage, cost, failure, .. } => {
@@ -150,6 +148,9 @@ impl Fold {
     }
 
     pub(crate) fn row(mut self, is_running: impl FnOnce() -> bool) -> RunRow {
+        if self.ended.is_none() {
+            (self.row.usage, self.row.cost) = (self.spent.usage, self.spent.cost);
+        }
         self.row.status = match self.ended {
             Some(RunStatus::Completed) => ShownStatus::Completed,
             Some(RunStatus::Failed) => ShownStatus::Failed,

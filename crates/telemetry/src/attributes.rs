@@ -86,11 +86,19 @@ impl Attributes {
     }
 }
 
+impl Content {
+    /// What is said of a failure. Its message may quote a prompt or an answer: where content stays home, only its code
+    /// is told.
+    pub(crate) fn message_of(self, failure: &Failure) -> String {
+        if self.capture { cut(&failure.message, self.limit) } else { failure.code.clone() }
+    }
+}
+
 /// The attributes of a failure's event.
-pub(crate) fn exception(failure: &Failure) -> Vec<KeyValue> {
+pub(crate) fn exception(content: Content, failure: &Failure) -> Vec<KeyValue> {
     vec![
         KeyValue::new(names::EXCEPTION_TYPE, failure.code.clone()),
-        KeyValue::new(names::EXCEPTION_MESSAGE, failure.message.clone()),
+        KeyValue::new(names::EXCEPTION_MESSAGE, content.message_of(failure)),
     ]
 }
 

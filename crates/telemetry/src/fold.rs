@@ -133,7 +133,7 @@ impl SpanFold {
                 open.attributes.set_some(names::COST_TOTAL, *cost);
                 model_call::describe_end(&mut open.attributes, content, end);
                 match end {
-                    CallEnd::Failed { failure } => open.fail(event.at, failure),
+                    CallEnd::Failed { failure } => open.fail(event.at, content, failure),
                     CallEnd::Cancelled => open.stop("cancelled"),
                     CallEnd::Replied { .. } => {}
                 }
@@ -159,7 +159,7 @@ impl SpanFold {
                 };
                 open.attributes.set(names::RUN_STATUS, word);
                 match failure {
-                    Some(failure) => open.fail(event.at, failure),
+                    Some(failure) => open.fail(event.at, content, failure),
                     None if !is_over => open.stop(word),
                     None => {}
                 }
@@ -219,12 +219,13 @@ impl SpanFold {
     }
 
     fn retry(&mut self, event: &Event, span: SpanRef, attempt: u32, failure: &Failure, pause: Option<u64>) {
+        let content = self.content;
         let Some(open) = self.open.get_mut(&key(span)) else { return };
         open.last = event.at;
         let mut attributes = Attributes::default();
         attributes.set(names::RETRY_ATTEMPT, i64::from(attempt));
         attributes.set(names::ERROR_TYPE, failure.code.clone());
-        attributes.0.extend(exception(failure));
+        attributes.0.extend(exception(content, failure));
         // The last attempt's failure is the call's own: it has no pause, and is told when the call ends.
         attributes.set_count(names::RETRY_IN_MS, pause);
         if pause.is_some() {
@@ -292,10 +293,10 @@ impl SpanFold {
 }
 
 impl OpenSpan {
-    fn fail(&mut self, at: Timestamp, failure: &Failure) {
+    fn fail(&mut self, at: Timestamp, content: Content, failure: &Failure) {
         self.attributes.set(names::ERROR_TYPE, failure.code.clone());
-        self.status = Status::error(failure.message.clone());
-        self.events.push(SpanEvent::new(names::EXCEPTION, SystemTime::from(at), exception(failure), 0));
+        self.status = Status::error(content.message_of(failure));
+        self.events.push(SpanEvent::new(names::EXCEPTION, SystemTime::from(at), exception(content, failure), 0));
     }
 
     /// Ended by somebody's wish or a crash, not by a failure of its own.
@@ -335,7 +336,7 @@ fn describe_outcome(open: &mut OpenSpan, content: Content, event: &Event, outcom
         }
         Outcome::Bypassed => "bypassed",
         Outcome::Failed { failure } => {
-            open.fail(event.at, failure);
+            open.fail(event.at, content, failure);
             "failed"
         }
         Outcome::Waiting { .. } => "waiting",

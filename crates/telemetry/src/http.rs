@@ -60,8 +60,19 @@ impl Sender {
             .connect_timeout(settings.timeout)
             .user_agent(concat!("sluicegate/", env!("CARGO_PKG_VERSION")))
             // A redirect would carry the headers, which hold secrets, to a place that nobody named.
-            .redirect(reqwest::redirect::Policy::none());
-        if settings.endpoint.starts_with("http://") {
+            .redirect(reqwest::redirect::Policy::none())
+            // Nothing from the process environment: what counts comes by the settings.
+            .no_proxy();
+        let exceptions = reqwest::NoProxy::from_string(&settings.proxies.exceptions());
+        let mut by_tls = !settings.endpoint.starts_with("http://");
+        for (scheme, address) in settings.proxies.each() {
+            let proxy = if scheme == "http" { reqwest::Proxy::http(address) } else { reqwest::Proxy::https(address) };
+            // Without the address in the words: it may hold a password.
+            let proxy = proxy.map_err(|_| format!("the {scheme} proxy's address is not a URL"))?;
+            by_tls |= address.starts_with("https:");
+            builder = builder.proxy(proxy.no_proxy(exceptions.clone()));
+        }
+        if !by_tls {
             // No certificate will be looked at: a machine without a root store must do, and loading it takes time.
             builder = builder.tls_certs_only([]);
         }

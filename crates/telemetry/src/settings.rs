@@ -1,16 +1,19 @@
 //! What telemetry needs to know, and how OpenTelemetry's own variables say it.
 
+use std::fmt;
 use std::time::Duration;
 
-use sluicegate_config::Secret;
+use sluicegate_config::{Proxies, Secret};
 
-/// What telemetry needs to know.
-#[derive(Clone, Debug)]
+/// What telemetry needs to know. Prints the endpoint without what it may hold of a secret.
+#[derive(Clone)]
 pub struct TelemetrySettings {
     /// The whole address that traces are posted to.
     pub endpoint: String,
     /// Headers of every request; their values are secrets.
     pub headers: Vec<(String, Secret)>,
+    /// Which addresses are reached by way of another machine.
+    pub proxies: Proxies,
     /// For one request.
     pub timeout: Duration,
     /// For what is left when the run is over.
@@ -54,24 +57,20 @@ pub enum Switch {
 }
 
 /// Every variable that [`TelemetrySettings::from_variables`] reads.
-pub const VARIABLES: [&str; 19] = [
+pub const VARIABLES: [&str; 15] = [
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_BSP_EXPORT_TIMEOUT",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
     "OTEL_BSP_MAX_QUEUE_SIZE",
     "OTEL_BSP_SCHEDULE_DELAY",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_EXPORTER_OTLP_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-    "OTEL_RESOURCE_ATTRIBUTES",
     "OTEL_SDK_DISABLED",
-    "OTEL_SERVICE_NAME",
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     "OTEL_TRACES_EXPORTER",
 ];
@@ -81,6 +80,7 @@ impl Default for TelemetrySettings {
         Self {
             endpoint: traces_under("http://localhost:4318"),
             headers: Vec::new(),
+            proxies: Proxies::default(),
             timeout: Duration::from_secs(10),
             flush_deadline: Duration::from_secs(5),
             service_name: "sluicegate".to_owned(),
@@ -102,10 +102,10 @@ impl TelemetrySettings {
         self
     }
 
-    /// Reads OpenTelemetry's variables through `lookup`: `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS`, `_TIMEOUT`,
-    /// `_PROTOCOL` and their `_TRACES_` forms, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SDK_DISABLED`,
-    /// `OTEL_TRACES_EXPORTER`, `OTEL_BSP_*`, the limit of an attribute's length, and
-    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`. An empty variable is an unset one.
+    /// Reads OpenTelemetry's variables through `lookup`: `OTEL_EXPORTER_OTLP_ENDPOINT`, `_TIMEOUT`, `_PROTOCOL` and their
+    /// `_TRACES_` forms, `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER`, `OTEL_BSP_*`, the limit of an attribute's length,
+    /// and `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`. An empty variable is an unset one. Headers, which are
+    /// secrets, and what the program is called come from the config.
     #[must_use]
     pub fn from_variables(lookup: &dyn Fn(&str) -> Option<String>) -> FromVariables {
         Reading { lookup, warnings: Vec::new() }.read()
@@ -125,6 +125,19 @@ impl TelemetrySettings {
     }
 }
 
+impl fmt::Debug for TelemetrySettings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        out.debug_struct("TelemetrySettings")
+            .field("endpoint", &self.shown_endpoint())
+            .field("headers", &headers)
+            .field("proxies", &self.proxies)
+            .field("service_name", &self.service_name)
+            .field("capture_content", &self.capture_content)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Reading<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     warnings: Vec<String>,
@@ -138,21 +151,6 @@ impl Reading<'_> {
         let names_endpoint = traces.is_some() || base.is_some();
         if let Some(endpoint) = traces.or_else(|| base.map(|base| traces_under(&base))) {
             settings.endpoint = endpoint;
-        }
-        if let Some((_, text)) = self.first(&["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"]) {
-            let pairs = self.pairs("OTEL_EXPORTER_OTLP_HEADERS", &text);
-            settings.headers = pairs.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
-        }
-        if let Some(text) = self.text("OTEL_RESOURCE_ATTRIBUTES") {
-            for (name, value) in self.pairs("OTEL_RESOURCE_ATTRIBUTES", &text) {
-                match name.as_str() {
-                    "service.name" => settings.service_name = value,
-                    _ => settings.resource_attributes.push((name, value)),
-                }
-            }
-        }
-        if let Some(name) = self.text("OTEL_SERVICE_NAME") {
-            settings.service_name = name;
         }
         let millis = Duration::from_millis;
         self.number(&["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"], |number| {
@@ -223,36 +221,6 @@ impl Reading<'_> {
         // The specification: anything but `true` is false.
         Some(text.trim().eq_ignore_ascii_case("true"))
     }
-
-    /// `key=value,key=value`, values percent-encoded.
-    fn pairs(&mut self, variable: &str, text: &str) -> Vec<(String, String)> {
-        let mut pairs = Vec::new();
-        for (position, part) in text.split(',').map(str::trim).enumerate().filter(|(_, part)| !part.is_empty()) {
-            let pair = part.split_once('=').and_then(|(name, value)| Some((name.trim(), decode(value.trim())?)));
-            match pair {
-                Some((name, value)) if !name.is_empty() => pairs.push((name.to_owned(), value)),
-                // Not quoted: it may be a key.
-                _ => self.warnings.push(format!("{variable}: entry {} is no `name=value`", position + 1)),
-            }
-        }
-        pairs
-    }
-}
-
-/// Undoes percent-encoding; `None` if it is malformed.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digit = |byte: u8| char::from(byte).to_digit(16);
-            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 fn traces_under(base: &str) -> String {
@@ -324,25 +292,6 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_decoded_and_hidden() {
-        let read = read(&[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hun%20ter2, x = 1 ,broken-hunter2,=2,bad=%zz")]);
-        let headers: Vec<(&str, &str)> =
-            read.settings.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-        assert_eq!(headers, [("api-key", "hun ter2"), ("x", "1")]);
-        assert_eq!(read.warnings.len(), 3);
-        assert!(!format!("{read:?}").contains("ter2"), "{read:?}");
-    }
-
-    #[test]
-    fn the_service_is_named_by_its_own_variable_first() {
-        let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=x%2Cy");
-        assert_eq!(read(&[attributes]).settings.service_name, "a");
-        let both = read(&[attributes, ("OTEL_SERVICE_NAME", "b")]).settings;
-        assert_eq!(both.service_name, "b");
-        assert_eq!(both.resource_attributes, [("team".to_owned(), "x,y".to_owned())]);
-    }
-
-    #[test]
     fn numbers_are_read_and_what_is_none_is_named() {
         let read = read(&[
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "250"),
@@ -363,6 +312,7 @@ mod tests {
         let check = |endpoint: &str, shown: &str| {
             let settings = TelemetrySettings { endpoint: endpoint.into(), ..TelemetrySettings::default() };
             assert_eq!(settings.shown_endpoint(), shown);
+            assert!(!format!("{settings:?}").contains("secret"), "{settings:?}");
         };
         check("https://user:secret@h:1/v1/traces?key=secret", "https://h:1/v1/traces");
         check("secret", "the endpoint, which is no address");

@@ -62,12 +62,7 @@ impl Blob {
     #[must_use]
     pub fn from_url(mime: impl Into<Arc<str>>, url: impl Into<Arc<str>>) -> Self {
         let url = url.into();
-        Self {
-            mime: mime.into(),
-            hash: sha256(url.as_bytes()).into(),
-            len: 0,
-            source: BlobSource::Url(url),
-        }
+        Self { mime: mime.into(), hash: sha256(url.as_bytes()).into(), len: 0, source: BlobSource::Url(url) }
     }
 
     /// A blob from base64 text.

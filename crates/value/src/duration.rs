@@ -45,7 +45,8 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
             SECOND
         } else {
             let at = units_left.iter().position(|(words, _)| words.contains(&unit));
-            let (at, (_, scale)) = at.and_then(|at| Some((at, *units_left.get(at)?))).ok_or(DurationError::Malformed)?;
+            let (at, (_, scale)) =
+                at.and_then(|at| Some((at, *units_left.get(at)?))).ok_or(DurationError::Malformed)?;
             units_left = units_left.get(at + 1..).unwrap_or_default();
             scale
         };
@@ -69,9 +70,7 @@ pub fn from_value(value: &Value) -> Result<Duration, DurationError> {
         Value::Str(text) => parse(text),
         Value::Int(seconds) => u64::try_from(*seconds).map(Duration::from_secs).map_err(|_| DurationError::Malformed),
         number => match number.as_number() {
-            Some(seconds) if seconds >= 0.0 => {
-                Duration::try_from_secs_f64(seconds).map_err(|_| DurationError::TooLong)
-            }
+            Some(seconds) if seconds >= 0.0 => Duration::try_from_secs_f64(seconds).map_err(|_| DurationError::TooLong),
             _ => Err(DurationError::Malformed),
         },
     }
@@ -142,7 +141,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", " ", "s", ".", ".s", "1.2.3s", "-1s", "+1s", "1d", "1e3s", "ten s", "NaN", "inf", "1s,", "１s"] {
+        for text in ["", " ", "s", ".", ".s", "1.2.3s", "-1s", "+1s", "1d", "1e3s", "ten s", "NaN", "inf", "1s,", "１s"]
+        {
             check_refused(text, DurationError::Malformed);
         }
         check_refused(&format!("{}s", "9".repeat(60)), DurationError::TooLong);

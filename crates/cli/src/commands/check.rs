@@ -1,36 +1,58 @@
 //! `check`: every problem of a flow, without a key and without a socket.
 
+use sluicegate_flow::bind::bind;
+use sluicegate_flow::plan::Plan;
+use sluicegate_source::Problem;
+
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::prepared::bindings_of;
 use crate::session::{Flow, Session, any_error};
-use crate::terminal::show_problems;
+use crate::terminal::{harmless, show_problems};
 
 /// Show every problem of flows, each with its place; needs no key and opens no socket.
 ///
-/// Without FLOW, every flow of the config and every flow below flows/ is checked.
+/// Without FLOW, every flow of the config and every flow below flows/ is checked, in every environment that it has.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     /// Flows to check
     #[arg(value_name = "FLOW")]
     flows: Vec<String>,
+
+    /// Check in this environment only
+    #[arg(long = "environment_name", short = 'e', value_name = "E")]
+    environment_name: Option<String>,
 }
 
 /// Checks flows and says what is wrong with them.
 pub(crate) fn check(session: &Session, args: &CheckArgs) -> Result<Exit, CliError> {
     let printer = session.printer();
     let mut problems = session.settings_problems();
-    let flows = if args.flows.is_empty() {
-        session.all_flows()
+    let mut flows = Vec::new();
+    if args.flows.is_empty() {
+        for found in session.all_flows() {
+            match found {
+                Ok(flow) => flows.push(flow),
+                Err(CliError::Problems(found)) => problems.extend(found),
+                Err(other) => return Err(other),
+            }
+        }
     } else {
-        args.flows.iter().map(|flow| session.find_flow(flow)).collect::<Result<_, _>>()?
-    };
+        for flow in &args.flows {
+            flows.push(session.find_flow(flow)?);
+        }
+    }
     if flows.is_empty() && problems.is_empty() {
         return Err(CliError::misused("there is no flow here")
             .hint("name one: a folder with flow.dag.yaml, or a .prompty file")
             .hint("or start in a project: a folder with config/config.yaml"));
     }
     for flow in &flows {
-        problems.extend(session.compile(flow, None).problems);
+        let compiled = session.compile(flow, None);
+        problems.extend(compiled.problems);
+        if let Some(plan) = &compiled.plan {
+            problems.extend(problems_of_binding(session, flow, plan, args.environment_name.as_deref())?);
+        }
     }
     let wrong = any_error(&problems);
     if !problems.is_empty() {
@@ -39,9 +61,44 @@ pub(crate) fn check(session: &Session, args: &CheckArgs) -> Result<Exit, CliErro
     if wrong {
         return Ok(Exit::Misused);
     }
-    let names: Vec<&str> = flows.iter().map(Flow::shown_name).collect();
+    let names: Vec<_> = flows.iter().map(|flow| harmless(flow.shown_name())).collect();
     printer.say(&format!("{} checked: {}", count(flows.len()), names.join(", ")));
     Ok(Exit::Done)
+}
+
+/// What would stop a run in the flow's environments: connections that do not exist, nodes without one. A variable that is
+/// not set is no problem here: `check` needs no key.
+fn problems_of_binding(
+    session: &Session,
+    flow: &Flow,
+    plan: &Plan,
+    environment_name: Option<&str>,
+) -> Result<Vec<Problem>, CliError> {
+    let mut environments = Vec::new();
+    match environment_name {
+        Some(name) => environments.push(session.flow(&flow.asked, Some(name))?.environment),
+        None => {
+            for name in flow.environment.settings().environments(&flow.name) {
+                environments.push(session.flow(&flow.asked, Some(&name))?.environment);
+            }
+            if environments.is_empty() {
+                environments.push(flow.environment.clone());
+            }
+        }
+    }
+    let mut problems: Vec<Problem> = Vec::new();
+    for environment in environments {
+        let variable =
+            |name: &str| Some(environment.variable(name).map_or_else(|| name.into(), |found| found.value.into()));
+        // A name that hangs on an unset variable cannot be followed.
+        let Ok(bindings) = bindings_of(&environment, &variable) else { continue };
+        for problem in bind(plan, &bindings).err().into_iter().flatten() {
+            if problems.iter().all(|known| known.to_string() != problem.to_string()) {
+                problems.push(problem);
+            }
+        }
+    }
+    Ok(problems)
 }
 
 fn count(flows: usize) -> String {

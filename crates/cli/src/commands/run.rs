@@ -12,6 +12,7 @@ use super::runs::{ResumeArgs, store_error};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::read_inputs;
+use crate::interrupt;
 use crate::prepared::{Choices, Prepared};
 use crate::report::report;
 use crate::session::Session;
@@ -25,13 +26,14 @@ use crate::show_run::{Shown, show_end};
 pub(crate) struct RunArgs {
     /// The flow: a name from flow_configs, a folder, a flow.dag.yaml or a .prompty file
     #[arg(value_name = "FLOW")]
-    flow: String,
+    flow: Option<String>,
 
     /// Which section of the config applies; else SLUICEGATE_ENVIRONMENT says
     #[arg(long = "environment_name", short = 'e', value_name = "E")]
     environment_name: Option<String>,
 
-    /// Inputs: name=value pairs, or a .json or .jsonl file, or - for stdin; others keep their defaults
+    /// Inputs: name=value pairs, a .json or .jsonl file (or - for stdin), or a file and pairs over it; others keep their
+    /// defaults
     #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
     inputs: Vec<String>,
 
@@ -65,18 +67,24 @@ pub(crate) struct RunArgs {
 }
 
 /// Runs a flow on one input.
-pub(crate) fn run(session: &Session, args: RunArgs) -> Result<Exit, CliError> {
+pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError> {
     let printer = session.printer();
-    let flow = session.flow(&args.flow, args.environment_name.as_deref())?;
+    let interrupted = interrupt::listen(printer.clone())?;
+    // `run --inputs q=x FLOW`: the flag takes all it gets, and what is no pair is meant as the flow.
+    let last_is_flow = args.flow.is_none() && args.inputs.last().is_some_and(|last| !last.contains('='));
+    let asked = args.flow.take().or_else(|| args.inputs.pop().filter(|_| last_is_flow)).ok_or_else(|| {
+        CliError::misused("no flow is named").hint("write sluicegate run FLOW; `sluicegate run --help` shows more")
+    })?;
+    let flow = session.flow(&asked, args.environment_name.as_deref())?;
     let choices = Choices {
         set: args.set.iter().map(|text| Setting::parse(text).map_err(CliError::misused)).collect::<Result<_, _>>()?,
         variant: args.variant.as_deref().map(variant).transpose()?,
         node: args.node,
         stream: args.stream,
     };
-    let (given, warning) = read_inputs(&args.inputs, session.directory())?;
-    if let Some(warning) = warning {
-        printer.warn(&warning);
+    let given = read_inputs(&args.inputs, session.directory())?;
+    if let Some(warning) = &given.warning {
+        printer.warn(warning);
     }
     let prepared = Prepared::new(session, flow, &choices)?;
     let inputs = prepared.inputs(session, &given)?;
@@ -89,15 +97,18 @@ pub(crate) fn run(session: &Session, args: RunArgs) -> Result<Exit, CliError> {
         options: remembered(&args.set, args.variant.as_deref(), choices.node.as_deref(), &prepared.flow.name),
     };
     let shown = Shown { json: args.json, stream: args.stream };
+    check_address(args.deploy_traces.as_deref())?;
     let deploy_traces = args.deploy_traces.as_deref();
     let journal: Arc<dyn Journal> =
         if args.no_store { Arc::new(NullJournal) } else { Arc::new(prepared.new_journal(session, &new.run)?) };
-    let done = prepared.run(session, journal, Start::New(new), &shown, deploy_traces)?;
+    let done = prepared.run(session, journal, Start::New(new), &shown, deploy_traces, interrupted)?;
     finish(session, &prepared, &done, &shown, !args.no_store)
 }
 
 /// Goes on with a run that was interrupted, killed or failed.
 pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliError> {
+    let interrupted = interrupt::listen(session.printer().clone())?;
+    check_address(args.deploy_traces.as_deref())?;
     let (store, durability) = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
     let id = store.find(&args.run).map_err(store_error)?;
     let (journal, past) = store.resume_run(&id, durability).map_err(store_error)?;
@@ -130,9 +141,26 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
         refuse_changes(hashes, &prepared.hashes(), &id)?;
     }
     let shown = Shown { json: args.json, stream: args.stream };
-    let done =
-        prepared.run(session, Arc::new(journal), Start::Resume { past }, &shown, args.deploy_traces.as_deref())?;
+    let done = prepared.run(
+        session,
+        Arc::new(journal),
+        Start::Resume { past },
+        &shown,
+        args.deploy_traces.as_deref(),
+        interrupted,
+    )?;
     finish(session, &prepared, &done, &shown, true)
+}
+
+/// Refuses a `--deploy_traces=ADDRESS` that is none, before anything is paid.
+fn check_address(asked: Option<&str>) -> Result<(), CliError> {
+    match asked {
+        Some(address) if !address.is_empty() && !address.starts_with("http://") && !address.starts_with("https://") => {
+            Err(CliError::misused(format!("`--deploy_traces={address}` is no address of a collector"))
+                .hint("write --deploy_traces=http://localhost:4318, or --deploy_traces alone for the one that is set"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_completed(past: &[Event]) -> bool {

@@ -142,7 +142,8 @@ fn a_run_of_another_project_says_where_to_go_on() {
     let flow = project.path().join("flows/ask").display().to_string();
     let failed = elsewhere.run(SLUICEGATE, &["run", &flow, "-e", "pr"]);
     assert_eq!(failed.code, 1, "{}", failed.shown());
-    let command = failed.stderr.lines().find_map(|line| line.strip_prefix("go on with: sluicegate ")).expect("a command");
+    let command =
+        failed.stderr.lines().find_map(|line| line.strip_prefix("go on with: sluicegate ")).expect("a command");
     let words: Vec<String> = command.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let resumed = elsewhere.run(SLUICEGATE, &words);

@@ -64,6 +64,16 @@ fn a_failing_run_is_told_as_errors_and_retries_as_events() {
 }
 
 #[test]
+fn a_collector_on_this_machine_is_not_reached_by_proxy() {
+    let (endpoint, receiver) = (Endpoint::start(), Receiver::start());
+    endpoint.reply_text("fine");
+    let project = traced(&endpoint, &receiver).variable("HTTP_PROXY", "http://127.0.0.1:9");
+    let ran = ask(&project, &[]);
+    assert_eq!((ran.code, ran.stderr.contains("warning")), (0, false), "{}", ran.stderr);
+    assert_eq!(receiver.wait_for(3, Duration::from_secs(10)).len(), 3);
+}
+
+#[test]
 fn a_dead_collector_is_one_warning() {
     let endpoint = Endpoint::start();
     endpoint.reply_text("fine");

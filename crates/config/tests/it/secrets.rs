@@ -60,6 +60,42 @@ fn settings_are_shown_with_who_set_them_and_without_secrets() {
 }
 
 #[test]
+fn the_collector_s_headers_are_read_once_and_hidden_wherever_they_come_from() {
+    let folder =
+        Folder::with_config("telemetry: {headers: {authorization: of-the-file}}\nflow_configs: {f: {flow_path: x}}");
+    let headers = |variables: &[(&str, &str)]| -> Vec<(String, String)> {
+        let telemetry = folder.environment("f", None, variables).telemetry().unwrap();
+        assert!(!format!("{telemetry:?}").contains("hunter"), "{telemetry:?}");
+        telemetry.headers.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let (all, traces) = (
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-a=hunter2%20one"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-b=hunter3%2Ftwo"),
+    );
+    assert_eq!(headers(&[]), [pair("authorization", "of-the-file")]);
+    assert_eq!(headers(&[all]), [pair("x-a", "hunter2 one")]);
+    assert_eq!(headers(&[traces, all]), [pair("x-b", "hunter3/two")]);
+    let redactor = folder.environment("f", None, &[traces]).redactor([]);
+    assert_eq!(redactor.redact("it said hunter3/two"), Some(format!("it said {MASK}")));
+    assert_eq!(redactor.redact("x-b=hunter3%2Ftwo"), Some(MASK.to_owned()));
+}
+
+#[test]
+fn the_service_is_named_by_its_own_variable_then_by_its_attributes_then_by_the_file() {
+    let folder = Folder::with_config("telemetry: {service_name: file}\nflow_configs: {f: {flow_path: x}}");
+    let name = |variables: &[(&str, &str)]| folder.environment("f", None, variables).telemetry().unwrap().service_name;
+    let (own, attributes) =
+        (("OTEL_SERVICE_NAME", "own"), ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=x%2Cy,wrong"));
+    assert_eq!(name(&[]), "file");
+    assert_eq!(name(&[attributes]), "a");
+    assert_eq!(name(&[own, attributes]), "own");
+    let telemetry = folder.environment("f", None, &[own, attributes]).telemetry().unwrap();
+    assert_eq!(telemetry.resource_attributes, [("team".into(), "x,y".to_owned())]);
+    assert_eq!(telemetry.warnings, ["OTEL_RESOURCE_ATTRIBUTES: entry 3 is no `name=value`"]);
+}
+
+#[test]
 fn an_unset_variable_is_shown_as_such() {
     let folder = Folder::with_config(CONFIG);
     let entries = folder.environment("f", None, &[]).entries();

@@ -49,20 +49,22 @@ impl AttemptFailure {
         Self { failure, again: false }
     }
 
-    /// What a connection gave up on. The connection has repeated what is worth repeating at once; a node that asks for
-    /// more attempts gets them for the same kind of trouble, and for a reply that makes no sense.
-    pub(crate) fn of_model(error: &ModelError) -> Self {
-        let again = error.is_transient() || matches!(error, ModelError::Malformed { .. });
-        Self { failure: calls::model_failure(error), again }
+    /// What a connection failed with after so many attempts. What it has repeated in vain is not repeated once more by
+    /// the node; what it leaves alone, such as a reply that makes no sense, is.
+    pub(crate) fn of_model(error: &ModelError, attempts: u32) -> Self {
+        let again = matches!(error, ModelError::Malformed { .. }) || (error.is_transient() && attempts <= 1);
+        Self { failure: calls::model_failure(error, attempts), again }
     }
 
     pub(crate) fn of_render(error: &RenderError) -> Self {
         Self::passing(lookup::render_failure("template", error))
     }
 
-    /// A failure inside of a node's flow, of which only the code is left.
+    /// A failure inside of a node's flow, of which only what events tell is left.
     pub(crate) fn of_inside(failure: Failure) -> Self {
-        let again = !matches!(
+        let is_transient =
+            matches!(&*failure.code, "rate_limited" | "server_failed" | "unreachable" | "timed_out" | "stream_broken");
+        let lasts = matches!(
             &*failure.code,
             "no_such_connection"
                 | "misconfigured"
@@ -77,6 +79,7 @@ impl AttemptFailure {
                 | "input"
                 | "reference"
         );
+        let again = !lasts && !(is_transient && calls::was_given_up(&failure));
         Self { failure, again }
     }
 }

@@ -8,27 +8,25 @@ use sluicegate_flow::template::Binding;
 use sluicegate_value::{Map, Value};
 
 use super::resolve::{self, Decision};
-use super::state::{Container, FlowKey, FlowState, Inside, ItemState, MapState};
+use super::state::{Container, Course, FlowKey, FlowState, Inside, ItemState, MapState, Why};
 use super::work::LineFailure;
-use super::{Pending, Progress};
+use super::{Pending, Progress, again};
 use crate::lookup;
 
 impl Progress {
     /// Begins what is inside a node whose attempt began. What cannot begin is its failure.
     pub(super) fn begin_container(&mut self, key: FlowKey, node: NodeId) {
-        let begun = self.try_begin(key, node);
-        let (inside, result) = match begun {
+        let (inside, failure) = match self.try_begin(key, node) {
             Ok(inside) => (inside, None),
-            Err(failure) => (Inside::Nothing, Some(Err(failure))),
+            Err(failure) => (Inside::Nothing, Some(failure)),
         };
-        let failed = result.is_some();
         if let Some(state) = self.flows.node_mut(key, node) {
-            state.container = Some(Box::new(Container { inside, result, stopping: None }));
+            state.container = Some(Box::new(Container { inside, course: Course::Running, redacted: false }));
         }
-        if failed {
-            self.pending.push_back(Pending::Settle(key, node));
+        match failure {
+            Some(failure) => self.settle(key, node, Err(failure)),
+            None => self.begin_items(key, node),
         }
-        self.begin_items(key, node);
     }
 
     fn try_begin(&mut self, key: FlowKey, node: NodeId) -> Result<Inside, Failure> {
@@ -79,7 +77,11 @@ impl Progress {
         if let Some(index) = index {
             prefix = prefix.at_index(index);
         }
-        let child = self.flows.insert(FlowState::new(&wiring, inputs, prefix, Some((key, node, index))));
+        // What is stopping does not get anything new to do.
+        let stopping = flow.stopping;
+        let mut child = FlowState::new(&wiring, inputs, prefix, Some((key, node, index)));
+        child.stopping = stopping;
+        let child = self.flows.insert(child);
         self.ready_roots(child);
         if wiring.line_nodes == 0 {
             self.over.push(child);
@@ -95,29 +97,24 @@ impl Progress {
                 _ => return,
             };
             let Some(container) = self.container_mut(key, node) else { return };
-            if container.stopping.is_some() {
-                return;
-            }
-            let Inside::Map(map) = &mut container.inside else { return };
+            let (Course::Running, Inside::Map(map)) = (&container.course, &mut container.inside) else { return };
             while matches!(map.items.get(map.next), Some(ItemState::Active(_) | ItemState::Done(_))) {
                 map.next += 1;
             }
-            if map.unfinished == 0 && container.result.is_none() {
+            if map.unfinished == 0 {
                 let outputs = map.items.drain(..).map(|item| match item {
                     ItemState::Done(output) => output,
                     _ => Value::Null,
                 });
-                container.result = Some(Ok(outputs.collect::<Vec<_>>().into()));
-                self.pending.push_back(Pending::Settle(key, node));
-                return;
+                let outputs: Vec<Value> = outputs.collect();
+                return self.settle(key, node, Ok(outputs.into()));
             }
             if map.active >= width || map.next >= map.items.len() {
                 return;
             }
             let index = map.next;
             if let Err(failure) = self.begin_item(key, node, index) {
-                self.stop_container(key, node, Some(failure));
-                return;
+                return self.stop_container(key, node, Why::Failed(failure));
             }
         }
     }
@@ -151,17 +148,22 @@ impl Progress {
         outputs: Result<Map, LineFailure>,
     ) {
         let (key, node, index) = parent;
+        let redacted = self.flows.get(child).is_some_and(again::gives_redacted);
+        let Some(container) = self.container_mut(key, node) else { return };
+        // What ends in a node that is stopping, or that is settled already, changes nothing any more.
+        if !matches!(container.course, Course::Running) {
+            return;
+        }
         let outputs = match outputs {
             Ok(outputs) => outputs,
-            Err(failure) => return self.stop_container(key, node, Some(in_child(failure, index))),
+            Err(failure) => return self.stop_container(key, node, Why::Failed(in_child(failure, index))),
         };
-        let Some(container) = self.container_mut(key, node) else { return };
+        container.redacted |= redacted;
         match &mut container.inside {
             Inside::Nothing => {}
             Inside::Flow(_) => {
-                container.result = Some(Ok(outputs.into()));
                 self.flows.remove(child);
-                self.pending.push_back(Pending::Settle(key, node));
+                self.settle(key, node, Ok(outputs.into()));
             }
             Inside::Map(map) => {
                 if let Some(item) = index.and_then(|index| map.items.get_mut(index as usize)) {
@@ -186,12 +188,8 @@ impl Progress {
         let inputs = self.flows.get(child).map(|flow| flow.inputs.clone()).unwrap_or_default();
         let next = match next_round(&cycle, &inputs, &outputs, round) {
             Ok(None) => {
-                if let Some(container) = self.container_mut(key, node) {
-                    container.result = Some(Ok(outputs.into()));
-                }
                 self.flows.remove(child);
-                self.pending.push_back(Pending::Settle(key, node));
-                return;
+                return self.settle(key, node, Ok(outputs.into()));
             }
             Ok(Some(inputs)) => self.begin_child(key, node, Some(round + 1), inputs),
             Err(failure) => Err(failure),
@@ -203,21 +201,19 @@ impl Progress {
                     container.inside = Inside::Loop { flow, round: round + 1 };
                 }
             }
-            Err(failure) => self.stop_container(key, node, Some(failure)),
+            Err(failure) => self.stop_container(key, node, Why::Failed(failure)),
         }
     }
 
-    /// Begins nothing more inside a node, and stops what runs there: because of a failure inside, or (`None`) because
-    /// the node itself is to stop.
-    pub(super) fn stop_container(&mut self, key: FlowKey, node: NodeId, failure: Option<Failure>) {
+    /// Begins nothing more inside a node, and stops what runs there.
+    pub(super) fn stop_container(&mut self, key: FlowKey, node: NodeId, why: Why) {
         let Some(container) = self.container_mut(key, node) else { return };
-        if container.result.is_some() {
-            return;
-        }
-        match (&container.stopping, &failure) {
-            // The first failure counts, and a node that is to stop has no say in it.
-            (Some(None), _) | (Some(Some(_)), Some(_)) => {}
-            _ => container.stopping = Some(failure),
+        match (&mut container.course, why) {
+            (Course::Settled { .. }, _) => return,
+            (course @ Course::Running, why) => *course = Course::Stopping(why),
+            (Course::Stopping(present), Why::Told) => *present = Why::Told,
+            // The first failure counts.
+            (Course::Stopping(_), Why::Failed(_)) => {}
         }
         let children: Vec<FlowKey> = container.flows().collect();
         for child in children {
@@ -229,20 +225,53 @@ impl Progress {
     /// Says what becomes of a node that is to stop, once nothing runs inside it.
     pub(super) fn container_quiet(&mut self, key: FlowKey, node: NodeId) {
         let Some(container) = self.container(key, node) else { return };
-        let running = container.flows().any(|child| self.flows.get(child).is_some_and(|flow| flow.busy > 0));
-        if running || container.result.is_some() {
+        if container.flows().any(|child| self.flows.get(child).is_some_and(|flow| flow.busy > 0)) {
             return;
         }
-        match container.stopping.clone() {
-            None => {}
-            Some(Some(failure)) => {
-                if let Some(container) = self.container_mut(key, node) {
-                    container.result = Some(Err(failure));
-                }
-                self.pending.push_back(Pending::Settle(key, node));
+        match &container.course {
+            Course::Running | Course::Settled { .. } => {}
+            Course::Stopping(Why::Failed(failure)) => {
+                let failure = failure.clone();
+                self.settle(key, node, Err(failure));
             }
-            Some(None) => self.pending.push_back(Pending::Cancel(key, node)),
+            Course::Stopping(Why::Told) => self.pending.push_back(Pending::Cancel(key, node)),
         }
+    }
+
+    /// Gives a node with a flow inside its output or failure. The only place that does, and the first one counts.
+    fn settle(&mut self, key: FlowKey, node: NodeId, result: Result<Value, Failure>) {
+        let Some(container) = self.container_mut(key, node) else { return };
+        if matches!(container.course, Course::Settled { .. }) {
+            return;
+        }
+        container.course = Course::Settled { result, handed_out: false };
+        self.pending.push_back(Pending::Settle(key, node));
+    }
+
+    /// A node that was interrupted goes on with what is inside it already.
+    pub(super) fn take_up_container(&mut self, key: FlowKey, node: NodeId) {
+        match self.container(key, node).map(|container| &container.course) {
+            None => self.begin_container(key, node),
+            Some(Course::Settled { .. }) => self.pending.push_back(Pending::Settle(key, node)),
+            Some(Course::Running | Course::Stopping(_)) => {}
+        }
+    }
+
+    /// A node that was interrupted can be taken up again.
+    pub(super) fn put_down_container(&mut self, key: FlowKey, node: NodeId) {
+        let Some(container) = self.container_mut(key, node) else { return };
+        match &mut container.course {
+            Course::Running => {}
+            course @ Course::Stopping(_) => *course = Course::Running,
+            Course::Settled { handed_out, .. } => *handed_out = false,
+        }
+    }
+
+    /// Forgets what is inside a node, so that it begins anew.
+    pub(super) fn drop_container(&mut self, key: FlowKey, node: NodeId) {
+        let container = self.flows.node_mut(key, node).and_then(|state| state.container.take());
+        let inside: Vec<FlowKey> = container.iter().flat_map(|container| container.flows()).collect();
+        inside.into_iter().for_each(|child| self.flows.remove(child));
     }
 
     pub(super) fn container(&self, key: FlowKey, node: NodeId) -> Option<&Container> {

@@ -4,7 +4,7 @@ use sluicegate_events::{Failure, NodePath, Outcome, WaitFor};
 use sluicegate_flow::plan::{NodeId, NodeKind, Operand, Plan};
 use sluicegate_value::Value;
 
-use super::state::{FlowKey, Settled, Stage};
+use super::state::{Course, FlowKey, Settled, Stage, Why};
 use super::work::LineFailure;
 use super::{Pending, Progress, containers, resolve};
 
@@ -20,11 +20,8 @@ impl Progress {
         state.attempt = attempt;
         state.open = true;
         state.received = None;
-        let has_inside = state.container.is_some();
-        let inner = self.flows.get(key).is_some_and(|flow| flow.wiring.inner(node).is_some());
-        // A node that was interrupted goes on with what its inner nodes have done already.
-        if inner && !has_inside {
-            self.begin_container(key, node);
+        if self.flows.get(key).is_some_and(|flow| flow.wiring.inner(node).is_some()) {
+            self.take_up_container(key, node);
         }
         Ok(())
     }
@@ -35,9 +32,7 @@ impl Progress {
             return Err(format!("has no attempt {attempt} going on"));
         }
         state.open = false;
-        let inside: Vec<FlowKey> =
-            state.container.take().map(|container| container.flows().collect()).unwrap_or_default();
-        inside.into_iter().for_each(|child| self.flows.remove(child));
+        self.drop_container(key, node);
         Ok(())
     }
 
@@ -47,6 +42,7 @@ impl Progress {
         node: NodeId,
         attempt: u32,
         outcome: &Outcome,
+        redacted: bool,
     ) -> Result<(), String> {
         let flow = self.flows.get_mut(key).ok_or_else(gone)?;
         let state = &mut flow.nodes[node.index()];
@@ -59,13 +55,13 @@ impl Progress {
         let settled = match outcome {
             Outcome::Completed { output, headers, .. } => {
                 let done_inside = match &state.container {
-                    Some(container) => matches!(container.result, Some(Ok(_))),
+                    Some(container) => matches!(container.course, Course::Settled { result: Ok(_), .. }),
                     None => state.open,
                 };
                 if !done_inside {
                     return Err("cannot be complete: it has not been done".to_owned());
                 }
-                Settled::Completed { output: output.clone(), headers: headers.as_slice().into() }
+                Settled::Completed { output: output.clone(), headers: headers.as_slice().into(), redacted }
             }
             Outcome::Bypassed => Settled::Bypassed,
             Outcome::Failed { .. } => Settled::Failed,
@@ -76,9 +72,7 @@ impl Progress {
                 return Ok(());
             }
             Outcome::Cancelled => {
-                if let Some(container) = &mut state.container {
-                    container.stopping = None;
-                }
+                self.put_down_container(key, node);
                 self.put_down(key, node);
                 self.ready.push_back((key, node));
                 return Ok(());
@@ -89,10 +83,8 @@ impl Progress {
             _ => None,
         };
         state.stage = Stage::Done(settled);
-        let inside: Vec<FlowKey> =
-            state.container.take().map(|container| container.flows().collect()).unwrap_or_default();
         flow.unfinished -= 1;
-        inside.into_iter().for_each(|child| self.flows.remove(child));
+        self.drop_container(key, node);
         if let Some(failure) = failure {
             self.flow_failed(key, node, failure);
         } else {
@@ -141,7 +133,8 @@ impl Progress {
         let wiring = flow.wiring.clone();
         for (index, state) in flow.nodes.iter_mut().enumerate() {
             let id = NodeId(index as u32);
-            if state.waits_for == 0 && wiring.plan.node(id).aggregation == flow.aggregating {
+            let is_blocked = matches!(state.stage, Stage::Blocked);
+            if is_blocked && state.waits_for == 0 && wiring.plan.node(id).aggregation == flow.aggregating {
                 state.stage = Stage::Ready;
                 self.ready.push_back((key, id));
             }
@@ -157,7 +150,7 @@ impl Progress {
         }
         match flow.parent {
             Some((parent, container, index)) => {
-                self.stop_container(parent, container, Some(containers::in_child(first, index)));
+                self.stop_container(parent, container, Why::Failed(containers::in_child(first, index)));
             }
             None if flow.aggregating => {
                 self.aggregation_failure.get_or_insert(first);
@@ -190,7 +183,7 @@ impl Progress {
             }
         }
         for node in containers {
-            self.stop_container(key, node, None);
+            self.stop_container(key, node, Why::Told);
         }
     }
 
@@ -216,7 +209,13 @@ impl Progress {
     pub(super) fn begin_aggregation(&mut self) {
         if let Some(root) = self.flows.get_mut(self.root) {
             root.aggregating = true;
-            root.unfinished = root.wiring.aggregation_nodes;
+            let wiring = root.wiring.clone();
+            let left = root.nodes.iter().zip(&wiring.plan.nodes);
+            let left = left.filter(|(state, node)| node.aggregation && !matches!(state.stage, Stage::Done(_)));
+            root.unfinished = left.count() as u32;
+            if root.unfinished == 0 {
+                self.over.push(self.root);
+            }
         }
         self.ready_roots(self.root);
     }

@@ -3,7 +3,7 @@
 use sluicegate_flow::plan::NodeId;
 
 use super::resolve::{self, Decision};
-use super::state::{FlowKey, Stage};
+use super::state::{Course, FlowKey, Stage};
 use super::work::{NodeRef, Start, Work};
 use super::{Pending, Progress};
 
@@ -36,11 +36,18 @@ impl Progress {
             }
             Pending::Settle(key, node) => (key, node),
         };
-        let flow = self.flows.get(key)?;
-        let state = &flow.nodes[node.index()];
-        let result = state.container.as_ref()?.result.clone()?;
+        let flow = self.flows.get_mut(key)?;
+        let state = &mut flow.nodes[node.index()];
+        // It may be that the attempt which was settled has been given up or tried again meanwhile.
+        if !state.open {
+            return None;
+        }
+        let Course::Settled { result, handed_out: handed_out @ false } = &mut state.container.as_mut()?.course else {
+            return None;
+        };
+        *handed_out = true;
+        let (result, plan, attempt) = (result.clone(), flow.wiring.plan.clone(), state.attempt);
         let path = flow.path_of(node);
-        let (plan, attempt) = (flow.wiring.plan.clone(), state.attempt);
         self.pick_up(key, node);
         let node = NodeRef { plan, id: node };
         Some(match result {

@@ -7,9 +7,11 @@
 //! ```
 //!
 //! Pure: no clock, no async, no file. State changes only by events, so a live run is a resumed run with an empty past:
-//! apply the events of half a run and `next` gives what is left. What a process has been handed and has not told the
+//! apply the events of half a run and `next` gives what is left. (From [`EventKind::RunResumed`] on, what is left includes
+//! nodes whose recorded output had a secret taken out.) What a process has been handed and has not told the
 //! end of is remembered only within that process.
 
+mod again;
 mod containers;
 mod events;
 mod hand_out;
@@ -28,7 +30,7 @@ use sluicegate_value::{Map, Value};
 
 pub use work::{Held, LineFailure, LineOutcome, NodeRef, OutOfOrder, Start, Work};
 
-use state::{FlowKey, FlowState, Flows, Stage};
+use state::{FlowKey, FlowState, Flows, Stage, Why};
 use wiring::Wiring;
 
 /// How many items of a `map` run at once where neither the flow nor the run says it.
@@ -57,7 +59,7 @@ pub struct Progress {
 /// Work that is known before it is asked for.
 #[derive(Debug)]
 enum Pending {
-    /// A node with a flow inside has its output or failure.
+    /// A node with a flow inside may have its output or failure: its state tells, once.
     Settle(FlowKey, NodeId),
     /// A node is to stop.
     Cancel(FlowKey, NodeId),
@@ -106,7 +108,8 @@ impl Progress {
         self
     }
 
-    /// Takes an event into account. Events that tell of no node (calls, chunks, the run itself) change nothing.
+    /// Takes an event into account. Events that tell of no node (calls, chunks, the run itself)
+    /// change nothing, except that a resumed run does again what was recorded without its secrets.
     ///
     /// # Errors
     /// An event that cannot follow those before it: a node that the plan does not have, that is over already, whose
@@ -133,8 +136,12 @@ impl Progress {
             }
             EventKind::NodeFinished { outcome, .. } => {
                 let (key, node) = self.locate(path).map_err(disorder)?;
-                self.node_finished(key, node, event.scope.attempt, outcome)
+                self.node_finished(key, node, event.scope.attempt, outcome, event.redacted)
                     .map_err(|why| disorder(format!("node `{path}` {why}")))
+            }
+            EventKind::RunResumed { .. } => {
+                self.run_redacted_again(self.root);
+                Ok(())
             }
             EventKind::EventReceived { name, data } => {
                 self.release_held(data, |at, wait_for| match wait_for {
@@ -200,14 +207,8 @@ impl Progress {
     /// follows when nothing runs there any more.
     pub fn stop_inside(&mut self, path: &NodePath, failure: Failure) {
         if let Ok((key, node)) = self.locate(path) {
-            self.stop_container(key, node, Some(failure));
+            self.stop_container(key, node, Why::Failed(failure));
         }
-    }
-
-    /// Whether nothing that was handed out is still going on.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        self.flows.get(self.root).is_none_or(|root| root.busy == 0)
     }
 
     /// Whether a further attempt of this node makes sense: nothing around it has failed or was stopped.
@@ -235,14 +236,6 @@ impl Progress {
                 _ => None,
             }
         })
-    }
-
-    /// The last attempt of a node that has begun and is not over, as events tell.
-    #[must_use]
-    pub fn open_attempt(&self, path: &NodePath) -> Option<u32> {
-        let (key, node) = self.find(path)?;
-        let state = &self.flows.get(key)?.nodes[node.index()];
-        state.open.then_some(state.attempt)
     }
 }
 

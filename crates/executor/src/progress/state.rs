@@ -130,7 +130,12 @@ pub(super) enum Stage {
 /// How a node ended.
 #[derive(Debug)]
 pub(super) enum Settled {
-    Completed { output: Value, headers: Arc<[u32]> },
+    Completed {
+        output: Value,
+        headers: Arc<[u32]>,
+        /// Whether a secret was taken out of the output, so that a successor cannot use it.
+        redacted: bool,
+    },
     Bypassed,
     Failed,
 }
@@ -173,10 +178,32 @@ impl NodeState {
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) inside: Inside,
-    /// Its output, or why it has none.
-    pub(super) result: Option<Result<Value, Failure>>,
-    /// Nothing more is begun inside, because of this failure; or, with `None` inside, because it was told to stop.
-    pub(super) stopping: Option<Option<Failure>>,
+    pub(super) course: Course,
+    /// Whether what it holds of flows that are over came from a redacted event.
+    pub(super) redacted: bool,
+}
+
+/// How far a node with a flow inside is. It goes from top to bottom, and is settled once.
+#[derive(Debug)]
+pub(super) enum Course {
+    Running,
+    /// Nothing more is begun inside.
+    Stopping(Why),
+    /// It has its output, or why it has none.
+    Settled {
+        result: Result<Value, Failure>,
+        /// Whether that was handed out.
+        handed_out: bool,
+    },
+}
+
+/// Why nothing more is begun inside a node.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// Because of this failure.
+    Failed(Failure),
+    /// Because the node itself is to stop; then no failure inside has a say in what becomes of it.
+    Told,
 }
 
 #[derive(Debug)]

@@ -16,7 +16,6 @@ pub(super) struct Wiring {
     /// For how many edges each node waits.
     pub(super) waits_for: Vec<u32>,
     pub(super) line_nodes: u32,
-    pub(super) aggregation_nodes: u32,
     inner: Vec<Option<Arc<Wiring>>>,
 }
 
@@ -47,7 +46,6 @@ impl Wiring {
             successors,
             waits_for,
             line_nodes: count as u32 - aggregation_nodes,
-            aggregation_nodes,
             inner: plan.nodes.iter().map(|node| node.kind.inner().map(Wiring::of)).collect(),
         })
     }

@@ -19,7 +19,8 @@ impl<'a> Run<'a> {
         match work {
             Work::Start(start) => self.start(start),
             Work::Bypass { path, attempt, .. } => {
-                self.record_of_node(&path, attempt, None, finished(Outcome::Bypassed, Usage::default()));
+                let span = self.span_of(&path);
+                self.record_of_node(&path, attempt, Some(span), finished(Outcome::Bypassed, Usage::default()));
             }
             Work::Finish { path, attempt, output, .. } => {
                 let opaque = output.holds_handle();
@@ -39,11 +40,10 @@ impl<'a> Run<'a> {
 
     pub(super) fn start(&mut self, start: progress::Start) {
         let progress::Start { path, node, attempt, inputs, .. } = start;
-        let around = path.parent().map(|parent| self.span_of(&parent));
-        let span = self.spans.next(Some(around.unwrap_or(self.root).span_id));
+        let span = self.spans.next(Some(self.span_around(&path).span_id));
         self.leaves += usize::from(node.node().kind.inner().is_none());
         let abort = AbortHandle::new_pair().0;
-        let working = Working { node, attempt, span, inputs: inputs.into(), abort, calls: Vec::new() };
+        let working = Working { node, attempt, span, inputs: inputs.into(), adopted: false, abort, calls: Vec::new() };
         self.nodes.insert(path.clone(), working);
         self.begin_attempt(&path);
     }
@@ -131,9 +131,15 @@ impl<'a> Run<'a> {
                 self.finish(&path, attempt, Outcome::Completed { output, headers, opaque });
             }
             EndedKind::Attempt(Err(failure)) => self.attempt_failed(&path, attempt, failure),
+            // What is stopping begins nothing: it is about to be cancelled.
+            EndedKind::Pause if !self.progress.admits(&path) => {}
             EndedKind::Pause => {
+                let around = self.span_around(&path).span_id;
                 if let Some(working) = self.nodes.get_mut(&path) {
                     working.attempt += 1;
+                    if std::mem::take(&mut working.adopted) {
+                        working.span = self.spans.next(Some(around));
+                    }
                 }
                 self.begin_attempt(&path);
             }
@@ -147,10 +153,12 @@ impl<'a> Run<'a> {
         self.close_calls(path);
         let failures = self.tally.failures_of(path) + 1;
         let policy = self.nodes.get(path).and_then(|working| working.node.node().retry.clone());
-        let policy = policy.filter(|policy| {
-            again && failures < policy.max_attempts && !self.interrupted && self.progress.admits(path)
-        });
+        let policy = policy.filter(|policy| again && failures < policy.max_attempts);
         let Some(policy) = policy else { return self.finish(path, attempt, Outcome::Failed { failure }) };
+        if !self.progress.admits(path) {
+            // It has not failed for good: a resumed run tries it again.
+            return self.finish(path, attempt, Outcome::Cancelled);
+        }
         let doubled = policy.initial.saturating_mul(2_u32.saturating_pow(failures - 1));
         let pause = doubled.min(policy.max);
         let span = self.span_of(path);
@@ -167,9 +175,9 @@ impl<'a> Run<'a> {
     pub(super) fn finish(&mut self, path: &NodePath, attempt: u32, outcome: Outcome) {
         self.close_calls(path);
         self.abort(path);
-        let span = (attempt > 0).then(|| self.span_of(path));
+        let span = self.span_of(path);
         let usage = self.tally.usage_of(path);
-        self.record_of_node(path, attempt, span, finished(outcome, usage));
+        self.record_of_node(path, attempt, Some(span), finished(outcome, usage));
         if let Some(working) = self.nodes.remove(path) {
             self.leaves -= usize::from(working.node.node().kind.inner().is_none());
         }
@@ -187,7 +195,8 @@ impl<'a> Run<'a> {
     pub(super) fn close_calls(&mut self, path: &NodePath) {
         let Some(working) = self.nodes.get_mut(path) else { return };
         let attempt = working.attempt;
-        for call in std::mem::take(&mut working.calls) {
+        for mut call in std::mem::take(&mut working.calls) {
+            self.mention_rest(path, attempt, &mut call);
             self.record_call_end(path, attempt, &call, CallEnd::Cancelled, None);
         }
     }
@@ -204,13 +213,22 @@ impl<'a> Run<'a> {
             return;
         }
         let (span, abort) = (self.span_of(path), AbortHandle::new_pair().0);
-        let working = Working { node: node.clone(), attempt, span, inputs: Arc::new([]), abort, calls: Vec::new() };
+        let (node, inputs, calls) = (node.clone(), Arc::new([]), Vec::new());
+        let working = Working { node, attempt, span, inputs, adopted: true, abort, calls };
         self.nodes.insert(path.clone(), working);
     }
 
-    pub(super) fn span_of(&self, path: &NodePath) -> SpanRef {
-        let here = self.nodes.get(path).map(|working| working.span);
-        here.or_else(|| self.tally.span_of(path)).unwrap_or(self.root)
+    /// The span of a node's present attempt, or of the last one of a past process; a new one for a node that never
+    /// began.
+    pub(super) fn span_of(&mut self, path: &NodePath) -> SpanRef {
+        let here = self.nodes.get(path).map(|working| working.span).or_else(|| self.tally.span_of(path));
+        here.unwrap_or_else(|| self.spans.next(Some(self.span_around(path).span_id)))
+    }
+
+    /// The span that a node's own is inside of: never one of a process that is gone.
+    fn span_around(&self, path: &NodePath) -> SpanRef {
+        let around = path.parent().and_then(|parent| self.nodes.get(&parent));
+        around.map_or(self.root, |working| working.span)
     }
 }
 

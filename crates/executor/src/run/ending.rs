@@ -1,9 +1,6 @@
 //! How a run ends, and the report that it leaves.
 
-use std::time::Duration;
-
-use sluicegate_events::{Event, EventKind, Failure, JournalError, NodePath, RunId, RunStatus, Scope};
-use sluicegate_model::Usage;
+use sluicegate_events::{Event, EventKind, Failure, JournalError, NodePath, RunId, RunStatus, RunSummary, Scope};
 use sluicegate_value::Map;
 
 use super::Run;
@@ -32,11 +29,11 @@ impl Run<'_> {
         failed_node: Option<NodePath>,
         aggregation_failure: Option<Failure>,
     ) -> RunReport {
-        let (usage, cost) = (self.tally.usage, self.tally.cost());
+        let (usage, cost) = (self.tally.summary.usage(), self.tally.summary.cost());
         let finished = EventKind::RunFinished { status, outputs, failure, usage, cost };
         let event = self.ledger.event(Scope::default(), Some(self.root), finished);
         let kept = self.ledger.record(event, false);
-        self.tally.hear(kept);
+        self.tally.hear(&NodePath::default(), kept);
         // What is shown is what is kept, so that no secret comes out this way either.
         let (outputs, failure) = match &kept.kind {
             EventKind::RunFinished { outputs, failure, .. } => (outputs.clone(), failure.clone()),
@@ -76,31 +73,25 @@ impl Run<'_> {
             failure: None,
             failed_node: None,
             aggregation_failure: None,
-            usage: self.tally.usage,
-            cost: self.tally.cost(),
-            duration: self.tally.duration(),
             journal_error: None,
             waiting: self.progress.held().map(|held| held.path).collect(),
             warnings: self.engine.listeners.finish(),
-            nodes: self.tally.into_reports(),
+            summary: self.tally.summary,
         }
     }
 }
 
 /// The report of a run that cannot be resumed.
-pub(super) fn refused(first: Option<&Event>, why: &str) -> Box<RunReport> {
+pub(super) fn refused(first: Option<&Event>, why: Failure) -> Box<RunReport> {
     Box::new(RunReport {
         run: first.map_or_else(|| RunId("".into()), |event| event.run.clone()),
         trace_id: first.and_then(|event| event.trace).map_or(0, |span| span.trace_id),
         status: RunStatus::Failed,
         outputs: None,
-        failure: Some(Failure::new("resume", why)),
+        failure: Some(why),
         failed_node: None,
         aggregation_failure: None,
-        nodes: Vec::new(),
-        usage: Usage::default(),
-        cost: None,
-        duration: Duration::ZERO,
+        summary: RunSummary::default(),
         journal_error: None,
         waiting: Vec::new(),
         warnings: Vec::new(),

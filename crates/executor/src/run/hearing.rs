@@ -6,6 +6,7 @@ use sluicegate_value::{Map, Value};
 
 use super::{OpenCall, Run};
 use crate::calls::{CallStarted, Said, SaidKind};
+use crate::chunks::Chunks;
 
 impl Run<'_> {
     pub(super) fn hear_all(&mut self) {
@@ -31,16 +32,15 @@ impl Run<'_> {
                     CallNotice::AttemptStarted { attempt } => open.attempts = open.attempts.max(attempt),
                     CallNotice::FirstChunk { after } => open.first_chunk = Some(after),
                     CallNotice::Chunk { text } => {
-                        let scope = Scope { path, attempt, ..Scope::default() };
-                        let event = self.ledger.event(scope, Some(span), EventKind::Chunk { text });
-                        self.ledger.mention(event);
+                        let text = open.chunks.push(&text, &self.engine.redact);
+                        self.mention_chunk(&path, attempt, span, text);
                     }
                     CallNotice::AttemptFailed { attempt: of_call, error, retry_in } => {
                         open.attempts = open.attempts.max(of_call);
                         let kind = EventKind::ModelAttemptFailed {
                             call,
                             attempt: of_call,
-                            failure: crate::calls::model_failure(&error),
+                            failure: crate::calls::model_failure(&error, 1),
                             retry_in_ms: retry_in.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
                         };
                         self.record_of_node(&path, attempt, Some(span), kind);
@@ -48,7 +48,8 @@ impl Run<'_> {
                 }
             }
             SaidKind::Ended(answer) => {
-                let open = working.calls.remove(position);
+                let mut open = working.calls.remove(position);
+                self.mention_rest(&path, attempt, &mut open);
                 let (end, cost) = match answer {
                     Ok(reply) => {
                         let cost = self.engine.prices.cost(&open.model, reply.model.as_deref(), &reply.usage);
@@ -64,7 +65,14 @@ impl Run<'_> {
     pub(super) fn call_started(&mut self, path: &NodePath, attempt: u32, call: u32, started: CallStarted) {
         let CallStarted { span, about, model, request, stream, request_hash } = started;
         if let Some(working) = self.nodes.get_mut(path) {
-            working.calls.push(OpenCall { call, span, model: model.clone(), attempts: 1, first_chunk: None });
+            working.calls.push(OpenCall {
+                call,
+                span,
+                model: model.clone(),
+                attempts: 1,
+                first_chunk: None,
+                chunks: Chunks::default(),
+            });
         }
         let request = if self.engine.options.capture_content { request } else { without_content(&request) };
         let kind = EventKind::ModelCallStarted {
@@ -79,6 +87,20 @@ impl Run<'_> {
             request_hash,
         };
         self.record_of_node(path, attempt, Some(span), kind);
+    }
+
+    /// Tells what was held back of a call's pieces.
+    pub(super) fn mention_rest(&mut self, path: &NodePath, attempt: u32, call: &mut OpenCall) {
+        let rest = call.chunks.rest();
+        self.mention_chunk(path, attempt, call.span, rest);
+    }
+
+    fn mention_chunk(&mut self, path: &NodePath, attempt: u32, span: SpanRef, text: String) {
+        if !text.is_empty() {
+            let scope = Scope { path: path.clone(), attempt, ..Scope::default() };
+            let event = self.ledger.event(scope, Some(span), EventKind::Chunk { text: text.into() });
+            self.ledger.mention(event);
+        }
     }
 
     pub(super) fn record_call_end(
@@ -106,12 +128,13 @@ impl Run<'_> {
         if !hold_back {
             self.take(&event);
         }
-        self.tally.hear(self.ledger.record(event, hold_back));
+        self.tally.hear(path, self.ledger.record(event, hold_back));
     }
 
     pub(super) fn record_of_run(&mut self, kind: EventKind) {
         let event = self.ledger.event(Scope::default(), Some(self.root), kind);
-        self.tally.hear(self.ledger.record(event, false));
+        self.take(&event);
+        self.tally.hear(&NodePath::default(), self.ledger.record(event, false));
     }
 
     /// Tells progress what happened. The engine only tells what progress asked for, so a refusal is its own defect.

@@ -7,7 +7,7 @@ mod attempts;
 mod ending;
 mod hearing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,12 @@ use sluicegate_events::{Event, EventKind, Failure, NodePath, Outcome, RunStatus,
 use sluicegate_flow::bind::BoundPlan;
 use sluicegate_flow::plan::Plan;
 use sluicegate_flow::template::Binding;
-use sluicegate_model::BoxFuture;
+use sluicegate_model::{BoxFuture, Usage};
 use sluicegate_value::Map;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::calls::Said;
+use crate::chunks::Chunks;
 use crate::engine::{Engine, NewRun, RunReport, Start};
 use crate::ledger::Ledger;
 use crate::nodes::{AttemptFailure, Product};
@@ -39,7 +40,11 @@ use ending::refused;
 /// without a word, as a crash would.
 ///
 /// A node's `retry` counts failed attempts of this and earlier processes; the pause doubles from its `initial` up to its
-/// `max`. What stays wrong however often it is tried (a refused key, a bad reference) is not tried again.
+/// `max`. It is for what the connection does not repeat: replies and outputs that make no sense, templates, expressions,
+/// the node's `timeout`. A call that failed for a moment (a busy endpoint, a lost connection) is the connection's to
+/// repeat; once that has given up, the node does not begin all over. Only if the connection made a single attempt does
+/// the node repeat that too. What stays wrong however often it is tried (a refused key, a bad reference) is not tried
+/// again.
 pub async fn run(engine: &Engine, plan: &BoundPlan, start: Start, interrupt: impl Future<Output = ()>) -> RunReport {
     match Run::begin(engine, plan.plan(), start) {
         Ok(run) => run.drive(pin!(interrupt)).await,
@@ -70,6 +75,8 @@ struct Working {
     attempt: u32,
     span: SpanRef,
     inputs: Arc<[Binding]>,
+    /// Whether its attempt, and its span, began in a process that is gone.
+    adopted: bool,
     /// Ends whatever is polled for it: an attempt, a pause, a container's clock.
     abort: AbortHandle,
     calls: Vec<OpenCall>,
@@ -82,6 +89,7 @@ struct OpenCall {
     model: Arc<str>,
     attempts: u32,
     first_chunk: Option<Duration>,
+    chunks: Chunks,
 }
 
 /// Something that was polled for a node is over.
@@ -127,14 +135,19 @@ impl<'a> Run<'a> {
     }
 
     fn begin_again(engine: &'a Engine, plan: &Arc<Plan>, past: Vec<Event>) -> Result<Self, Box<RunReport>> {
-        let Some((Event { run, trace, .. }, EventKind::RunStarted { inputs, .. })) =
+        let refuse = |why: String| Err(refused(past.first(), Failure::new("resume", why)));
+        let Some((Event { run, trace, redacted, .. }, EventKind::RunStarted { inputs, .. })) =
             past.first().map(|event| (event, &event.kind))
         else {
-            return Err(refused(None, "the run's first event is missing"));
+            return refuse("the run's first event is missing".to_owned());
         };
         let is_over = |event: &Event| matches!(event.kind, EventKind::RunFinished { status: RunStatus::Completed, .. });
         if past.iter().any(is_over) {
-            return Err(refused(past.first(), "the run is completed"));
+            return refuse("the run is completed".to_owned());
+        }
+        if *redacted {
+            let why = "its inputs held a secret, which is never kept, so nobody can go on with them";
+            return Err(refused(past.first(), Failure::new("resume", why).hint("run the flow again")));
         }
         let (trace_id, sampled) =
             trace.map_or_else(|| (crate::spans::random(), false), |span| (span.trace_id, span.sampled));
@@ -143,13 +156,15 @@ impl<'a> Run<'a> {
         let last_seq = past.iter().map(|event| event.seq).max().unwrap_or_default();
         let ledger = Ledger::new(engine, run.clone(), last_seq);
         let mut run = Self::with(engine, plan, inputs.clone(), ledger, spans, root);
-        for (position, event) in past.iter().enumerate() {
-            if !is_to_be_tried_again(event, &past[position + 1..])
-                && let Err(error) = run.progress.apply(event)
-            {
-                return Err(refused(past.first(), &error.to_string()));
+        for (event, again) in past.iter().zip(to_be_tried_again(&past)) {
+            let applied = match again {
+                false => run.progress.apply(event),
+                true => run.progress.apply(&cancelled(event)),
+            };
+            if let Err(error) = applied {
+                return refuse(error.to_string());
             }
-            run.tally.hear(event);
+            run.tally.hear_past(event);
         }
         let repeated_calls = run.tally.open_calls();
         run.record_of_run(EventKind::RunResumed { repeated_calls });
@@ -242,15 +257,36 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether a node's failure is what ended its process's part of the run: then the node runs again. A failure inside of
-/// a node that was tried once more afterwards is history, which the further attempt has dealt with.
-fn is_to_be_tried_again(event: &Event, later: &[Event]) -> bool {
-    let EventKind::NodeFinished { outcome: Outcome::Failed { .. }, .. } = &event.kind else { return false };
-    let path = &event.scope.path.0;
-    !later.iter().take_while(|next| !matches!(next.kind, EventKind::RunResumed { .. })).any(|next| {
-        let around = &next.scope.path.0;
-        matches!(next.kind, EventKind::NodeAttemptFailed { .. })
-            && around.len() <= path.len()
-            && around.iter().zip(path).all(|(outer, inner)| outer.node == inner.node)
-    })
+/// The end of a node that runs again: as if it had been stopped.
+fn cancelled(event: &Event) -> Event {
+    let kind = EventKind::NodeFinished { outcome: Outcome::Cancelled, usage: Usage::default() };
+    Event { kind, scope: event.scope.clone(), run: event.run.clone(), ..*event }
+}
+
+/// Which of the past's events are failures of nodes that ended their process's part of the run: those nodes run again. A
+/// failure inside of a node that was tried once more afterwards is history, which the further attempt has dealt with.
+fn to_be_tried_again(past: &[Event]) -> Vec<bool> {
+    // Nodes with a flow inside that were tried once more, of what lies behind on the way back.
+    let mut tried_again: HashSet<&NodePath> = HashSet::new();
+    let mut found: Vec<bool> = past
+        .iter()
+        .rev()
+        .map(|event| {
+            let path = &event.scope.path;
+            match &event.kind {
+                EventKind::RunResumed { .. } => tried_again.clear(),
+                EventKind::NodeAttemptFailed { .. } => {
+                    tried_again.insert(path);
+                }
+                EventKind::NodeFinished { outcome: Outcome::Failed { .. }, .. } => {
+                    let mut around = std::iter::successors(path.parent(), NodePath::parent);
+                    return !around.any(|around| tried_again.contains(&around));
+                }
+                _ => {}
+            }
+            false
+        })
+        .collect();
+    found.reverse();
+    found
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sluicegate_events::{Event, Listener, ListenerError, RunStatus};
-use sluicegate_executor::{Listeners, NodeStatus};
+use sluicegate_events::{Event, Listener, ListenerError, NodeStatus, RunStatus};
+use sluicegate_executor::Listeners;
 use sluicegate_model::{ModelError, Phase};
 
 use crate::flows::{ASK, ASK_TEMPLATE};
@@ -121,7 +121,7 @@ async fn the_first_failure_stops_all_else() {
         after,
         " !slow(cancelled) -slow(cancelled) !inside[0]/ask(cancelled) -inside[0]/ask(cancelled) !inside[1]/ask(cancelled) -inside[1]/ask(cancelled) -inside(cancelled) failed"
     );
-    let cancelled = report.nodes.iter().filter(|node| node.status == NodeStatus::Cancelled).count();
+    let cancelled = report.summary.nodes.values().filter(|node| node.status == NodeStatus::Cancelled).count();
     assert_eq!(cancelled, 4);
 }
 

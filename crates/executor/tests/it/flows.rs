@@ -29,9 +29,9 @@ async fn an_llm_node_asks_and_its_output_is_the_text() {
     let (report, events) = run(&plan, &model, r#"{"q": "hi"}"#).await;
     assert_eq!(outputs(&report), r#"{"answer":"[hi]"}"#);
     assert_eq!(in_short(&events), "started +ask ?ask !ask -ask completed");
-    assert_eq!(report.usage.total(), Some(15));
-    assert_eq!(report.cost, Some(20e-6));
-    let node = &report.nodes[0];
+    assert_eq!(report.summary.usage().total(), Some(15));
+    assert_eq!(report.summary.cost(), Some(20e-6));
+    let node = &report.summary.nodes[0];
     assert_eq!((node.kind.as_str(), node.attempts, node.usage.total(), node.cost), ("llm", 1, Some(15), Some(20e-6)));
     let seqs: Vec<u64> = events.iter().map(|event| event.seq).collect();
     assert_eq!(seqs, [1, 2, 3, 4, 5, 6]);
@@ -101,7 +101,7 @@ async fn a_thousand_ready_nodes_run_a_few_at_a_time() {
     assert_eq!(outputs(&report), r#"{"r":"[x]"}"#);
     assert_eq!(model.heard().len(), 1000);
     assert_eq!(model.most_in_flight.load(Ordering::SeqCst), 16);
-    assert_eq!(report.usage.total(), Some(15_000));
+    assert_eq!(report.summary.usage().total(), Some(15_000));
 }
 
 const PROMPT_THEN_ASK: &str = r#"

@@ -101,7 +101,7 @@ async fn check_resumed(past: Vec<Event>) {
     }
     let trace = past[0].trace.unwrap().trace_id;
     assert!(new.iter().filter_map(|event| event.trace).all(|span| span.trace_id == trace));
-    assert_eq!(report.usage.total(), Some(15 * 8), "each of eight replies counts once after {note}");
+    assert_eq!(report.summary.usage().total(), Some(15 * 8), "each of eight replies counts once after {note}");
 }
 
 #[tokio::test(start_paused = true)]

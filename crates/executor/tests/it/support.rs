@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sluicegate_events::{CallEnd, Event, EventKind, Journal, JournalError, Outcome, RunStatus};
-use sluicegate_executor::{Engine, Listeners, NewRun, Options, RunReport, Start};
+use sluicegate_executor::{Engine, Listeners, NewRun, Options, Redact, RunReport, Start};
 use sluicegate_flow::bind::{self, Bindings, BoundPlan};
 use sluicegate_flow::compile::{CompileOptions, compile};
 use sluicegate_flow::files::MemoryFiles;
@@ -18,8 +18,17 @@ pub(crate) fn plan(files: &[(&str, &str)]) -> BoundPlan {
     try_plan(files).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
+/// Compiles and binds a flow of these files.
+pub(crate) fn plan_at(files: &[(&str, &str)], root: &str) -> BoundPlan {
+    try_plan_at(files, root).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
 pub(crate) fn try_plan(files: &[(&str, &str)]) -> Result<BoundPlan, Vec<Problem>> {
-    let compiled = compile(&MemoryFiles::new(files), "flow.dag.yaml", &CompileOptions::default());
+    try_plan_at(files, "flow.dag.yaml")
+}
+
+fn try_plan_at(files: &[(&str, &str)], root: &str) -> Result<BoundPlan, Vec<Problem>> {
+    let compiled = compile(&MemoryFiles::new(files), root, &CompileOptions::default());
     let Some(plan) = compiled.plan else { return Err(compiled.problems) };
     let lookup = |_: &str| None;
     let bindings = Bindings { connection_name: Some("fake".into()), ..Bindings::new(&lookup) };
@@ -199,7 +208,10 @@ pub(crate) fn engine(model: &Arc<FakeModel>, journal: &Arc<MemoryJournal>) -> En
         listeners: Listeners::default(),
         models: Arc::new(FakeModels(model.clone())),
         prices: Prices([("m".into(), Price { input: 1.0, cached_input: None, output: 2.0 })].into()),
-        redact: Arc::new(|text| text.contains("s3cret").then(|| text.replace("s3cret", "***"))),
+        redact: Redact {
+            rewrite: Arc::new(|text| text.contains("s3cret").then(|| text.replace("s3cret", "***"))),
+            longest: 6,
+        },
         options: Options::default(),
     }
 }

@@ -5,7 +5,7 @@
 //! Python function), `py_*` (27; properties of Python tools), `subfolder_source` (1; where a Python file is found),
 //! `user_error` (2; exceptions that Python code raises).
 
-use sluicegate_executor::NodeStatus;
+use sluicegate_events::NodeStatus;
 use sluicegate_flow::bind::BoundPlan;
 use sluicegate_value::{Map, Value, json, python};
 
@@ -69,10 +69,11 @@ async fn run_twin(flow: &str, plan: &BoundPlan, given: &Map) -> Found {
     let report = sluicegate_executor::run(&engine, plan, start, std::future::pending()).await;
     assert!(report.aggregation_failure.is_none(), "{:?}", report.aggregation_failure);
     let nodes = report
+        .summary
         .nodes
         .iter()
-        .filter(|node| matches!(node.status, NodeStatus::Completed | NodeStatus::Bypassed))
-        .map(|node| (node.path.to_string(), node.output.clone().unwrap_or_default()))
+        .filter(|(_, node)| matches!(node.status, NodeStatus::Completed | NodeStatus::Bypassed))
+        .map(|(path, node)| (path.to_string(), node.output.clone().unwrap_or_default()))
         .collect();
     let outputs = match (report.failure, report.outputs) {
         (Some(failure), _) => Err(vec![failure.code]),

@@ -4,7 +4,7 @@
 
 mod setting;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -14,7 +14,7 @@ use sluicegate_source::{Problem, SourceFile, suggest};
 use sluicegate_value::{Value, python};
 
 use crate::file::quoted;
-use crate::plan::{Activate, Node, NodeId, NodeKind, NodeName, Operand, Place, Plan};
+use crate::plan::{Activate, Node, NodeId, NodeKind, NodeName, Operand, Place, Plan, runs_python};
 use crate::prompty::PromptyFile;
 use crate::reference;
 
@@ -85,7 +85,7 @@ impl<'a> Bindings<'a> {
 /// Every variable that is needed and not set, every connection that is missing or unknown, every setting that does
 /// not fit; those that stem from a file with their places.
 pub fn bind(plan: &Plan, bindings: &Bindings<'_>) -> Result<BoundPlan, Vec<Problem>> {
-    let mut binder = Binder { bindings, problems: Vec::new(), reported: HashSet::new() };
+    let mut binder = Binder { bindings, problems: Vec::new(), reported: HashSet::new(), inner: HashMap::new() };
     let mut bound = plan.clone();
     for setting in &bindings.set {
         binder.apply(&mut bound, setting);
@@ -106,6 +106,8 @@ struct Binder<'b, 'a> {
     problems: Vec<Problem>,
     /// Connections from outside that were reported: they have no place, so once is enough.
     reported: HashSet<ConnectionName>,
+    /// Inner plans and what they were bound to, for those that are bound alike wherever they run.
+    inner: HashMap<*const Plan, Arc<Plan>>,
 }
 
 impl Binder<'_, '_> {
@@ -116,7 +118,8 @@ impl Binder<'_, '_> {
         for output in plan.outputs.values_mut() {
             self.fill_in(&mut output.from, &output.at);
         }
-        for (name, value) in &mut plan.environment_variables {
+        let has_readers = runs_python(&plan.nodes);
+        for (name, value) in plan.environment_variables.iter_mut().filter(|_| has_readers) {
             let place = plan.needs.iter().find(|need| need.node.is_none()).map(|need| need.at.clone());
             if let Some(variable) = value.as_str().and_then(reference::variable) {
                 match (self.bindings.variable)(variable) {
@@ -151,7 +154,7 @@ impl Binder<'_, '_> {
         match &mut node.kind {
             NodeKind::Llm(llm) => {
                 self.fill_in_connection(connection.as_ref(), &mut llm.connection, &place);
-                if let Some(deployment) = deployment.filter(|_| !self.sets_deployment(&name.0)) {
+                if let Some(deployment) = deployment.filter(|_| !self.sets_deployment(path)) {
                     node.inputs.shift_remove("model");
                     node.inputs.insert("deployment_name".into(), Operand::Literal(deployment.into()));
                 }
@@ -188,20 +191,33 @@ impl Binder<'_, '_> {
         }
     }
 
-    /// Whether a flag sets a node's deployment, which comes before the config section's.
-    fn sets_deployment(&self, node: &str) -> bool {
+    /// Whether a flag sets a node's deployment, which comes before the config section's. Flags name nodes of the outer
+    /// flow only.
+    fn sets_deployment(&self, path: &str) -> bool {
         self.bindings.set.iter().any(|setting| match &setting.target {
             SettingTarget::NodeInput { node: of, input } => {
-                &**of == node && matches!(&**input, "deployment_name" | "model")
+                &**of == path && matches!(&**input, "deployment_name" | "model")
             }
             SettingTarget::Default { .. } => false,
         })
     }
 
+    /// An inner plan is bound once, unless `nodes` says something about its nodes where it runs here. Its address
+    /// names it: the plan that is being bound holds it all the while.
     fn inner(&mut self, plan: &mut Arc<Plan>, path: &str) {
+        let prefix = format!("{path}/");
+        let is_alike = !self.bindings.nodes.keys().any(|node| node.starts_with(&prefix));
+        let unbound = Arc::as_ptr(plan);
+        if let Some(bound) = self.inner.get(&unbound).filter(|_| is_alike) {
+            *plan = bound.clone();
+            return;
+        }
         let mut bound = Plan::clone(plan);
-        self.plan(&mut bound, &format!("{path}/"));
+        self.plan(&mut bound, &prefix);
         *plan = Arc::new(bound);
+        if is_alike {
+            self.inner.insert(unbound, plan.clone());
+        }
     }
 
     /// Replaces a literal `${env:NAME}`.

@@ -8,6 +8,7 @@
 //! ```
 
 mod condition;
+mod extent;
 mod graph;
 mod includes;
 mod inner;

@@ -14,7 +14,7 @@ use super::session::{Asked, Session};
 use super::target::flex;
 use crate::file::{FlowFile, NodeFile, Written, missing_key};
 use crate::files::{file_name, parent};
-use crate::plan::{MessageFormat, Need, NeedKind, Node, NodeId, NodeName, Operand, Plan, RetryPolicy};
+use crate::plan::{MessageFormat, Need, NeedKind, Node, NodeId, NodeName, Operand, Plan, RetryPolicy, runs_python};
 
 /// The pause before a second attempt, where a retry policy does not say.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -72,7 +72,8 @@ impl Session<'_> {
         let graph = self.graph(&scope, &names);
         let outputs = self.outputs(&mut scope, &written);
         let chat = self.chat(&scope, &written, &outputs);
-        let environment_variables = self.environment_variables(&mut scope, written.environment_variables);
+        let environment_variables =
+            self.environment_variables(&mut scope, written.environment_variables, runs_python(&nodes));
         let folder = parent(path);
         let name = written.name.clone().unwrap_or_else(|| match file_name(folder) {
             "" => "flow".into(),
@@ -161,6 +162,11 @@ impl Session<'_> {
             let node = Some(NodeName(name.text.clone()));
             scope.needs.push(Need { what, node, at: scope.place(connection.at) });
         }
+        if let Some((true, at)) = written.cache {
+            let message =
+                format!("`cache` of node `{}` has no effect: this version keeps no replies to reuse", name.text);
+            self.report(scope.warning("flow::no_cache", at, message));
+        }
         let kind = self.kind(scope, id, name, written, &mut inputs);
         let retry = written.retry.as_ref().map(|retry| {
             let initial = retry.initial.unwrap_or(FIRST_PAUSE);
@@ -175,7 +181,7 @@ impl Session<'_> {
             aggregation: written.aggregation,
             retry,
             timeout: written.timeout,
-            cache: written.cache,
+            cache: written.cache.map(|(cache, _)| cache),
             role_headers: written.role_headers,
             at: scope.place(name.at),
         })

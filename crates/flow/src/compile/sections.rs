@@ -196,11 +196,17 @@ impl Session<'_> {
         None
     }
 
-    /// The variables that the flow sets for its tools, with what they need of the outside (spec: §1.13).
-    pub(super) fn environment_variables(&mut self, scope: &mut Scope, written: &[Entry]) -> IndexMap<Arc<str>, Value> {
+    /// The variables that the flow sets for its tools, with what they need of the outside (spec: §1.13): nothing where
+    /// no tool could read them.
+    pub(super) fn environment_variables(
+        &mut self,
+        scope: &mut Scope,
+        written: &[Entry],
+        has_readers: bool,
+    ) -> IndexMap<Arc<str>, Value> {
         let mut variables = IndexMap::new();
         for entry in written {
-            match entry.value.as_str().and_then(Reference::parse) {
+            match entry.value.as_str().filter(|_| has_readers).and_then(Reference::parse) {
                 Some(Reference::Variable(name)) => scope.needs_variable(name, None, entry.value.span),
                 Some(Reference::Node { node, .. }) => {
                     let what = NeedKind::Connection(node.into());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sluicegate_source::{Problem, Severity, SourceFile, Span};
 
+use super::extent::Extent;
 use super::includes::Folder;
 use crate::files::{FileError, Files, file_name, join, parent, read_text};
 use crate::plan::Plan;
@@ -28,6 +29,8 @@ pub(super) struct Session<'f> {
     pub(super) plans: HashMap<String, Option<Arc<Plan>>>,
     /// The flows that are being compiled, outermost first.
     pub(super) underway: Vec<String>,
+    /// How large the plans are.
+    pub(super) extents: HashMap<*const Plan, Extent>,
 }
 
 /// Where something is asked for: problems about it are shown there.
@@ -49,6 +52,7 @@ impl<'f> Session<'f> {
             beside: HashMap::new(),
             plans: HashMap::new(),
             underway: Vec::new(),
+            extents: HashMap::new(),
         }
     }
 

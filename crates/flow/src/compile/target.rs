@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sluicegate_source::Problem;
 
 use super::VariantChoice;
+use super::extent::MOST_NESTED;
 use super::session::{Asked, Session};
 use crate::files::{FileError, FileKind, file_name, join};
 use crate::plan::Plan;
@@ -56,6 +57,10 @@ impl Session<'_> {
     }
 
     fn flow(&mut self, file: &str, variant: Option<&VariantChoice>, asked: Option<Asked<'_>>) -> Option<Arc<Plan>> {
+        if self.underway.len() >= MOST_NESTED {
+            self.too_deep(asked);
+            return None;
+        }
         let before = self.errors();
         self.underway.push(file.to_owned());
         let plan = if file.ends_with(".prompty") {
@@ -64,7 +69,8 @@ impl Session<'_> {
             self.dag_flow(file, variant, asked)
         };
         self.underway.pop();
-        plan.filter(|_| self.errors() == before).map(Arc::new)
+        let plan = plan.filter(|_| self.errors() == before)?;
+        self.within_limits(plan, asked)
     }
 
     /// The flow file at a path.

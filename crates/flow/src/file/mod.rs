@@ -79,7 +79,8 @@ pub(crate) struct NodeFile<'y> {
     pub(crate) has_max_iterations: bool,
     pub(crate) retry: Option<RetrySection>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) cache: Option<bool>,
+    /// And where it stands.
+    pub(crate) cache: Option<(bool, Span)>,
     pub(crate) role_headers: bool,
 }
 
@@ -189,7 +190,7 @@ impl<'y> NodeFile<'y> {
                 max: present(retry, "max").and_then(check::duration),
             }),
             timeout: present(node, "timeout").and_then(check::duration),
-            cache: boolean(node, "cache"),
+            cache: boolean(node, "cache").zip(node.entry("cache").map(|entry| entry.key_span)),
             role_headers: boolean(node, "role_headers") != Some(false),
         }
     }

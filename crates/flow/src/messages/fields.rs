@@ -13,7 +13,7 @@ pub(super) struct Section<'t> {
     pub(super) start: usize,
     /// Where it ends.
     pub(super) end: usize,
-    /// All headings of the text, in order.
+    /// All headings of the text, in order: a section looks only at its own.
     pub(super) headings: &'t [Heading<'t>],
 }
 
@@ -52,8 +52,9 @@ impl<'t> Section<'t> {
     }
 
     fn fields(&self) -> impl Iterator<Item = &'t Heading<'t>> {
-        let (start, end) = (self.start, self.end);
-        self.headings.iter().filter(move |heading| heading.start >= start && heading.end <= end)
+        let from = self.headings.partition_point(|heading| heading.start < self.start);
+        let to = self.headings.partition_point(|heading| heading.end <= self.end);
+        self.headings.get(from..to).unwrap_or_default().iter()
     }
 
     fn slice(&self, start: usize, end: usize) -> &'t str {

@@ -9,6 +9,7 @@ mod roles;
 mod strict;
 mod variables;
 
+use std::fmt;
 use std::sync::Arc;
 
 use sluicegate_source::{Problem, SourceFile, Span};
@@ -20,7 +21,6 @@ use crate::messages::{Flavour, MessagesError, chat_messages};
 use crate::template::{Binding, Mode, Rendered, Template};
 
 /// A prompty, read and checked. `${env:NAME}` in it stays as written until [`PromptyFile::resolve`].
-#[derive(Debug)]
 pub struct PromptyFile {
     /// Which format.
     pub version: Version,
@@ -58,7 +58,7 @@ pub enum Version {
 }
 
 /// The model that a prompty asks.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct PromptyModel {
     /// `chat`, `completion`; version 2 also has `embedding`, `image`, `responses`.
     pub api: Arc<str>,
@@ -223,6 +223,36 @@ impl PromptyFile {
             .in_file(&self.file)
             .at(span.unwrap_or_default(), format!("`{key}` needs it"))
             .help(format!("set it, or give a default: `${{env:{name}:…}}`"))
+    }
+}
+
+/// Without the values of its front matter: where `${env:NAME}` was filled in, they are secrets.
+impl fmt::Debug for PromptyFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("PromptyFile")
+            .field("version", &self.version)
+            .field("name", &self.name)
+            .field("file", &self.file.name())
+            .field("model", &self.model)
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .field("front", &self.front.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the values of where it lives and of its parameters, which may be secrets.
+impl fmt::Debug for PromptyModel {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("PromptyModel")
+            .field("api", &self.api)
+            .field("provider", &self.provider)
+            .field("deployment", &self.deployment)
+            .field("connection", &self.connection)
+            .field("configuration", &self.configuration.keys().collect::<Vec<_>>())
+            .field("parameters", &self.parameters.keys().collect::<Vec<_>>())
+            .field("response", &self.response)
+            .finish()
     }
 }
 

@@ -152,3 +152,100 @@ fn one_node_alone_ignores_what_is_said_of_the_others() {
     bindings.whole = Some(&plan);
     assert!(bind(&alone, &bindings).is_ok(), "and the variable of `token` is not asked for");
 }
+
+#[test]
+fn a_setting_of_an_outer_node_leaves_inner_ones_of_its_name_alone() {
+    let plan = plan_of(&[
+        (
+            "f/flow.dag.yaml",
+            "outputs: {}\nnodes:\n- {name: ask, type: llm, source: {path: llm.jinja2}, connection: c, inputs: {x: a}}\n- {name: inner, type: flow, source: {path: ../g}}\n",
+        ),
+        ("f/llm.jinja2", "user:\n{{x}}\n"),
+        (
+            "g/flow.dag.yaml",
+            "outputs: {}\nnodes:\n- {name: ask, type: llm, source: {path: ../f/llm.jinja2}, connection: c, inputs: {x: a}}\n",
+        ),
+    ]);
+    let mut bindings = Bindings::new(&nothing);
+    bindings.deployment_name = Some("of-the-section".into());
+    bindings.set = vec![Setting::parse("nodes.ask.inputs.deployment_name=of-the-flag").unwrap()];
+    let bound = bind(&plan, &bindings).unwrap();
+    let inner = bound.plan().nodes[1].kind.inner().unwrap();
+    assert_eq!(literal(bound.plan(), "ask", "deployment_name"), Some("of-the-flag".into()));
+    assert_eq!(literal(inner, "ask", "deployment_name"), Some("of-the-section".into()));
+}
+
+#[test]
+fn an_inner_flow_is_bound_once_unless_one_of_its_runs_asks_another_model() {
+    let plan = plan_of(&[
+        (
+            "f/flow.dag.yaml",
+            "outputs: {}\nnodes:\n- {name: a, type: flow, source: {path: ../g}}\n- {name: b, type: flow, source: {path: ../g}}\n- {name: c, type: flow, source: {path: ../g}}\n",
+        ),
+        (
+            "g/flow.dag.yaml",
+            "outputs: {}\nnodes:\n- {name: ask, type: llm, source: {path: llm.jinja2}, connection: own, inputs: {x: '${env:UNSET}'}}\n",
+        ),
+        ("g/llm.jinja2", "user:\n{{x}}\n"),
+    ]);
+    assert_eq!(problems(&plan, &Bindings::new(&nothing)).len(), 1, "told once, for it stands once in the file");
+    let set = |_: &str| Some("set".into());
+    let mut bindings = Bindings::new(&set);
+    let other = NodeBinding { connection: Some("other".into()), deployment_name: None };
+    bindings.nodes.insert("b/ask".into(), other);
+    let bound = bind(&plan, &bindings).unwrap();
+    let [a, b, c] = [0, 1, 2].map(|index| bound.plan().nodes[index].kind.inner().unwrap());
+    assert!(Arc::ptr_eq(a, c));
+    assert_eq!(connection_of(a, "ask").as_deref(), Some("own"));
+    assert_eq!(connection_of(b, "ask").as_deref(), Some("other"));
+}
+
+#[test]
+fn environment_variables_are_needed_only_where_python_reads_them() {
+    let of = |nodes: &str| {
+        plan_of_yaml(&format!("environment_variables: {{A: '${{env:TOKEN}}', B: 1}}\noutputs: {{}}\nnodes:\n{nodes}"))
+    };
+    let without = of("- {name: e, type: expression, expression: '1'}\n");
+    assert!(without.all_needs().is_empty());
+    bind(&without, &Bindings::new(&nothing)).unwrap();
+
+    let with = of("- {name: p, type: python, source: {type: code, path: a.py}}\n");
+    let unset = problems(&with, &Bindings::new(&nothing));
+    assert_eq!(unset.len(), 1, "{unset:?}");
+    assert!(unset[0].contains("`TOKEN` is not set"), "{unset:?}");
+    let bound = bind(&with, &Bindings::new(&token)).unwrap();
+    assert_eq!(bound.plan().environment_variables.values().collect::<Vec<_>>(), [&Value::from("tok"), &"1".into()]);
+}
+
+#[test]
+fn no_value_of_a_variable_is_printed() {
+    let plan = plan_of(&[
+        (
+            "f/flow.dag.yaml",
+            "environment_variables: {A: '${env:KEY}'}\noutputs: {r: {reference: '${env:KEY}'}}\nnodes:\n- {name: e, type: expression, expression: x, inputs: {x: '${env:KEY}'}}\n- {name: y, type: python, source: {type: code, path: a.py}, connection: '${env:KEY}'}\n- {name: p, type: prompty, source: {path: p.prompty}}\n",
+        ),
+        ("f/a.py", ""),
+        (
+            "f/p.prompty",
+            "---\nmodel:\n  api: chat\n  configuration: {type: openai, model: m, api_key: '${env:KEY}'}\n  parameters: {user: '${env:KEY}'}\n---\nuser:\nhello\n",
+        ),
+    ]);
+    let bound = bind(&plan, &Bindings::new(&|_| Some("hunter2".into()))).unwrap();
+    let prompty = bound.plan().nodes.iter().find_map(|node| match &node.kind {
+        NodeKind::Prompty(prompty) => Some(prompty),
+        _ => None,
+    });
+    let prompty = prompty.unwrap();
+    assert_eq!(prompty.model.configuration.get("api_key").and_then(Value::as_str), Some("hunter2"));
+    let inputs: Vec<_> = bound.plan().nodes.iter().map(|node| &node.inputs).collect();
+    for printed in [
+        format!("{bound:?}"),
+        format!("{:?}", bound.plan().outputs),
+        format!("{inputs:?}"),
+        format!("{prompty:?}"),
+        format!("{:?}", prompty.model),
+        format!("{:#?}", bound.plan().nodes[0]),
+    ] {
+        assert!(!printed.contains("hunter2"), "{printed}");
+    }
+}

@@ -1,8 +1,9 @@
 //! Flows within flows: `flow`, `map` and `loop` nodes.
 
+use sluicegate_flow::compile::CompileOptions;
 use sluicegate_flow::plan::NodeKind;
 
-use crate::project::{check_problems, plan_of};
+use crate::project::{check_problems, plan_of, problems_of};
 
 const INNER: (&str, &str) = (
     "inner/flow.dag.yaml",
@@ -84,4 +85,82 @@ fn what_is_wrong_inside_is_told_there_and_once() {
             "error flow::unknown_kind g/flow.dag.yaml:3:19: there is no kind of node `nothing_like_it` [known: `llm`, `prompt`, `python`, `custom_llm`, `prompty`, `expression`, `flow`, `map`, `loop`, `http`, `embedding`, `csharp`]",
         ],
     );
+}
+
+/// Flows `f0` to `f{flows}`, each of which runs the next as often as `runs` says; flow `f` runs `f0`.
+fn chain(flows: usize, runs: usize) -> Vec<(String, String)> {
+    let flow = |next: Option<String>| {
+        let nodes: String = match next {
+            Some(next) => {
+                (0..runs).map(|run| format!("- {{name: r{run}, type: flow, source: {{path: ../{next}}}}}\n")).collect()
+            }
+            None => "- {name: e, type: expression, expression: '1'}\n".to_owned(),
+        };
+        format!("outputs: {{}}\nnodes:\n{nodes}")
+    };
+    let mut files = vec![("f/flow.dag.yaml".to_owned(), flow(Some("f0".to_owned())))];
+    files.extend((0..=flows).map(|index| {
+        let next = (index < flows).then(|| format!("f{}", index + 1));
+        (format!("f{index}/flow.dag.yaml"), flow(next))
+    }));
+    files
+}
+
+#[track_caller]
+fn check_chain(flows: usize, runs: usize, expected: &[&str]) {
+    let files = chain(flows, runs);
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(problems_of(&files, &CompileOptions::default()), expected);
+}
+
+#[test]
+fn a_few_lines_cannot_describe_more_nodes_than_a_machine_holds() {
+    check_chain(12, 2, &[]);
+    check_chain(
+        26,
+        2,
+        &["error flow::too_large f9/flow.dag.yaml:3:41: flow `f10` has more than 100000 nodes, those of the flows \
+           inside it counted wherever they run [run a flow for each item of a list with a `map` node, in place of many \
+           nodes that run it]"],
+    );
+}
+
+#[test]
+fn flows_lie_inside_one_another_only_so_deep() {
+    check_chain(30, 1, &[]);
+    let help = "to repeat a flow until something holds, use a `loop` node";
+    check_chain(
+        31,
+        1,
+        &[&format!(
+            "error flow::nested_too_deep f30/flow.dag.yaml:3:41: more than 32 flows lie inside one another [{help}]"
+        )],
+    );
+    check_chain(
+        5_000,
+        1,
+        &[&format!(
+            "error flow::nested_too_deep f30/flow.dag.yaml:3:41: more than 32 flows lie inside one another [{help}]"
+        )],
+    );
+}
+
+#[test]
+fn depth_is_counted_through_flows_that_are_known_already() {
+    // The inner half is compiled by itself first, and then below the outer half.
+    let mut files = chain(40, 1);
+    files[0].1 = "outputs: {}\nnodes:\n- {name: a, type: flow, source: {path: ../f20}}\n- {name: b, type: flow, source: {path: ../f0}}\n".to_owned();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let found = problems_of(&files, &CompileOptions::default());
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("error flow::nested_too_deep"), "{found:?}");
+}
+
+#[test]
+fn what_an_inner_flow_needs_is_told_once() {
+    let mut files = chain(12, 2);
+    let last = "outputs: {}\nnodes:\n- {name: e, type: expression, expression: x, inputs: {x: '${env:KEY}'}}\n";
+    files.last_mut().unwrap().1 = last.to_owned();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    assert_eq!(plan_of(&files).all_needs().len(), 1);
 }

@@ -175,6 +175,19 @@ fn hostile() -> impl Strategy<Value = String> {
     proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..12).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn a_long_conversation_s_fields_stay_with_their_messages() {
+    // Each section looks at its own lines only; if it looked at all of them, this would be a thousand million looks.
+    let turns = 30_000;
+    let text: String = (0..turns).map(|turn| format!("user:\n## name:\nn{turn}\n## content:\nt{turn}\n")).collect();
+    let messages = chat_messages(&written(&text), Flavour::Tool).unwrap();
+    assert_eq!(messages.len(), turns);
+    for (turn, message) in messages.iter().enumerate() {
+        assert_eq!(message.name.as_deref(), Some(&*format!("n{turn}")));
+        assert_eq!(message.content.as_ref().unwrap().plain_text(), format!("t{turn}"));
+    }
+}
+
 proptest! {
     #[test]
     fn no_data_changes_who_speaks(

@@ -39,12 +39,19 @@ fn layered<F>(limits: Limits, takes_ms: u64, answer: F) -> Arc<Layered<Fake<F>>>
 where
     F: Fn(u32, &Attempt<'_>) -> Result<ChatReply, ModelError> + Send + Sync + 'static,
 {
+    layered_with(limits, Timeouts::default(), Retry::default(), takes_ms, answer)
+}
+
+fn layered_with<F>(limits: Limits, timeouts: Timeouts, retry: Retry, takes_ms: u64, answer: F) -> Arc<Layered<Fake<F>>>
+where
+    F: Fn(u32, &Attempt<'_>) -> Result<ChatReply, ModelError> + Send + Sync + 'static,
+{
     let connection = Connection {
         name: "test".into(),
         kind: ConnectionKind::Other { type_name: "test".to_owned() },
         limits,
-        timeouts: Timeouts::default(),
-        retry: Retry::default(),
+        timeouts,
+        retry,
     };
     let about = About { connection: "test".into(), provider: "test".into(), host: "".into(), port: 0 };
     let fake = Fake {
@@ -178,6 +185,45 @@ async fn the_caller_s_deadline_ends_the_call() {
     let error = model.chat(&request(), &CallContext { deadline, ..context }).await.unwrap_err();
     assert_eq!(error, ModelError::TimedOut { phase: Phase::Total, after: Duration::from_secs(5) });
     assert_eq!(*ears.0.lock().unwrap(), ["AttemptStarted { attempt: 1 }", "failed 1 timed_out None"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_total_timeout_begins_when_a_call_has_its_permit() {
+    let limits = Limits { max_in_flight: 1, ..Limits::default() };
+    let timeouts = Timeouts { total: Duration::from_secs(1), ..Timeouts::default() };
+    let model = layered_with(limits, timeouts, Retry::default(), 700, |_, _| Ok(reply()));
+    let mut calls = JoinSet::new();
+    for _ in 0..5 {
+        let model = model.clone();
+        calls.spawn(async move { model.chat(&request(), &CallContext::detached()).await });
+    }
+    let replies = calls.join_all().await;
+    assert!(replies.iter().all(Result::is_ok), "{replies:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_caller_s_deadline_ends_the_wait_for_a_permit() {
+    let limits = Limits { max_in_flight: 1, ..Limits::default() };
+    let model = layered(limits, 60_000, |_, _| Ok(reply()));
+    let busy = tokio::spawn({
+        let model = model.clone();
+        async move { model.chat(&request(), &CallContext::detached()).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    let deadline = Some((Instant::now() + Duration::from_secs(5)).into_std());
+    let (ears, context) = listening();
+    let error = model.chat(&request(), &CallContext { deadline, ..context }).await.unwrap_err();
+    assert_eq!(error, ModelError::TimedOut { phase: Phase::Total, after: Duration::from_secs(5) });
+    assert_eq!(*ears.0.lock().unwrap(), ["Queued"]);
+    busy.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absurd_pause_is_no_further_attempt() {
+    let retry = Retry { initial: Duration::MAX, max: Duration::MAX, ..Retry::default() };
+    let model = layered_with(Limits::default(), Timeouts::default(), retry, 0, |_, _| Err(failed(500)));
+    assert_eq!(model.chat(&request(), &CallContext::detached()).await, Err(failed(500)));
+    assert_eq!(model.transport.sent.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]

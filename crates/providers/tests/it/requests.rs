@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluicegate_config::{Connection, ConnectionKind, Secret};
+use sluicegate_config::{Connection, ConnectionKind, Proxies, Secret};
 use sluicegate_model::{CallContext, ChatRequest, Content, Message, ModelError, Models as _, Prompt, TraceContext};
 use sluicegate_providers::{Options, connect};
 use sluicegate_testkit::endpoint::{Endpoint, Heard};
@@ -163,8 +163,7 @@ async fn a_whole_reply_is_kept_whole() {
 async fn only_other_machines_are_reached_by_proxy() {
     let (proxy, endpoint) = (Endpoint::start(), Endpoint::start());
     let options = |no_proxy: Option<&str>| Options {
-        http_proxy: Some(proxy.url()),
-        no_proxy: no_proxy.map(str::to_owned),
+        proxies: Proxies { http: Some(proxy.url()), except: no_proxy.map(str::to_owned), ..Proxies::default() },
         ..Options::default()
     };
     let ask = async |url: &str, no_proxy: Option<&str>| {

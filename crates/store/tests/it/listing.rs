@@ -46,6 +46,22 @@ fn a_run_shows_how_it_stands() {
 }
 
 #[test]
+fn a_run_that_goes_on_counts_all_its_processes_and_a_cost_in_part_is_none() {
+    let place = place();
+    let EventKind::ModelCallFinished { call, end, attempts, .. } = replied(usage(1, 1), 0.0) else { panic!() };
+    let unpriced = EventKind::ModelCallFinished { call, end, attempts, first_chunk_us: None, cost: None };
+    let stopped = run_finished(RunStatus::Interrupted, usage(7, 3), Some(0.5));
+    let resumed = EventKind::RunResumed { repeated_calls: 0 };
+    let first = vec![started("f", None), replied(usage(7, 3), 0.5), stopped, resumed];
+    written(&place.store, "a", [first.clone(), vec![replied(usage(1, 1), 0.25)]].concat());
+    written(&place.store, "b", [first, vec![unpriced]].concat());
+    written(&place.store, "c", vec![started("f", None)]);
+    let rows = place.store.list(&RunFilter::default()).unwrap();
+    let spent: Vec<_> = rows.iter().map(|row| (row.usage.total(), row.cost)).collect();
+    assert_eq!(spent, [(None, Some(0.0)), (Some(12), None), (Some(12), Some(0.75))]);
+}
+
+#[test]
 fn a_filter_leaves_out_the_rest() {
     let place = place();
     sample_runs(&place.store);

@@ -50,6 +50,7 @@ pub(crate) fn event(run: &RunId, seq: u64, kind: EventKind) -> Event {
         run: run.clone(),
         scope: Scope { path: NodePath::parse("summarise[3]/extract").unwrap(), attempt: 1, ..Scope::default() },
         trace: Some(SpanRef { trace_id: 7, span_id: seq, parent_id: Some(3), sampled: true }),
+        redacted: false,
         kind,
     }
 }

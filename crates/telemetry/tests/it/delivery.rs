@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sluicegate_config::Secret;
+use sluicegate_config::{Proxies, Secret};
 use sluicegate_events::{Event, Listener as _, ListenerError};
 use sluicegate_telemetry::{Telemetry, TelemetrySettings};
 use sluicegate_testkit::receiver::{Answer, Receiver};
@@ -56,6 +56,22 @@ fn spans_are_sent_while_the_run_goes_on() {
     nodes(3).iter().for_each(|event| telemetry.hear(event).unwrap());
     assert_eq!(receiver.wait_for(3, Duration::from_secs(60)).len(), 3);
     telemetry.finish().unwrap();
+}
+
+#[test]
+fn a_collector_on_this_machine_is_never_reached_by_proxy_and_others_are() {
+    let (collector, proxy) = (Receiver::start(), Receiver::start());
+    let send = |base: &str, except: Option<&str>| {
+        let proxies =
+            Proxies { http: Some(proxy.address().to_owned()), except: except.map(str::to_owned), ..Proxies::default() };
+        hear_all(&mut Telemetry::start(TelemetrySettings { proxies, ..settings(base) }), &nodes(1))
+    };
+    send(collector.address(), None).unwrap();
+    assert_eq!((collector.spans().len(), proxy.spans().len()), (1, 0));
+    send("http://collector.invalid", Some("other.invalid")).unwrap();
+    assert_eq!(proxy.spans().len(), 1);
+    send("http://collector.invalid", Some("collector.invalid")).unwrap_err();
+    assert_eq!(proxy.spans().len(), 1);
 }
 
 #[test]

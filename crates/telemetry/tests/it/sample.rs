@@ -64,6 +64,7 @@ impl Story {
                 ..Scope::default()
             },
             trace: Some(SpanRef { trace_id: TRACE, span_id: span, parent_id: parent, sampled: true }),
+            redacted: false,
             kind,
         });
         self

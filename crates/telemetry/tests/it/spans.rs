@@ -268,6 +268,21 @@ fn without_capture_no_content_leaves_the_machine() {
 }
 
 #[test]
+fn without_capture_a_failure_is_told_by_its_code() {
+    let failure = Failure::new("unscripted", "no entry answers `PRIVATE QUESTION`");
+    let mut story = Story::new();
+    story.node(2, "a", "llm", Value::Null);
+    story.add(2, None, "a", EventKind::NodeAttemptFailed { failure: failure.clone(), retry_in_ms: 5 });
+    story.node_ends(2, "a", Outcome::Failed { failure: failure.clone() });
+    let told = |capture_content| {
+        format!("{:?}", told_with(&story.events, |settings| TelemetrySettings { capture_content, ..settings }))
+    };
+    assert!(told(true).contains("PRIVATE QUESTION"));
+    let silent = told(false);
+    assert!(silent.contains("unscripted") && !silent.contains("PRIVATE"), "{silent}");
+}
+
+#[test]
 fn large_content_is_cut() {
     let mut story = Story::new();
     story.node(2, "a", "python", Map::from([("text", "x".repeat(1_000_000))]).into());

@@ -1,0 +1,90 @@
+//! Which addresses are reached by way of another machine.
+
+use std::fmt;
+
+use crate::Variables;
+use crate::variables::{ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY};
+
+/// What never goes by a proxy: addresses of this machine.
+const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
+
+/// The proxies of whoever sends requests: to models, to a collector. Prints without their addresses, which may hold
+/// passwords.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// The proxy for `http://` addresses.
+    pub http: Option<String>,
+    /// The proxy for `https://` addresses.
+    pub https: Option<String>,
+    /// Hosts, domains and networks that are reached without one, separated by commas; those of this machine always are.
+    pub except: Option<String>,
+}
+
+impl Proxies {
+    /// The proxies that variables name. Lower-case names come first, as everybody has it from curl.
+    #[must_use]
+    pub fn from_variables(variables: &Variables) -> Self {
+        let variable = |name: &str| {
+            [name.to_lowercase(), name.to_owned()]
+                .iter()
+                .find_map(|name| variables.get_non_empty(name).map(|found| found.value.to_owned()))
+        };
+        Self {
+            http: variable(HTTP_PROXY).or_else(|| variable(ALL_PROXY)),
+            https: variable(HTTPS_PROXY).or_else(|| variable(ALL_PROXY)),
+            except: variable(NO_PROXY),
+        }
+    }
+
+    /// What is reached without a proxy, this machine included, separated by commas.
+    #[must_use]
+    pub fn exceptions(&self) -> String {
+        match self.except.as_deref().map(str::trim).filter(|except| !except.is_empty()) {
+            Some(except) => format!("{THIS_MACHINE},{except}"),
+            None => THIS_MACHINE.to_owned(),
+        }
+    }
+
+    /// The proxies that there are, each with the scheme (`http`, `https`) of the addresses that it is for.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let present = |address: &&str| !address.trim().is_empty();
+        [("http", &self.http), ("https", &self.https)]
+            .into_iter()
+            .filter_map(move |(scheme, address)| Some((scheme, address.as_deref().filter(present)?)))
+    }
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schemes: Vec<&str> = self.each().map(|(scheme, _)| scheme).collect();
+        out.debug_struct("Proxies").field("for", &schemes).field("except", &self.except).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&str, &str)]) -> Proxies {
+        Proxies::from_variables(&Variables::new(variables.iter().copied()))
+    }
+
+    #[test]
+    fn lower_case_comes_first_and_one_may_stand_for_all() {
+        let found = proxies(&[("HTTP_PROXY", "http://a"), ("http_proxy", "http://b"), ("ALL_PROXY", "http://c")]);
+        assert_eq!(found.each().collect::<Vec<_>>(), [("http", "http://b"), ("https", "http://c")]);
+        assert_eq!(proxies(&[("HTTP_PROXY", " ")]).each().count(), 0);
+    }
+
+    #[test]
+    fn this_machine_is_never_reached_by_proxy() {
+        assert_eq!(proxies(&[]).exceptions(), "localhost,127.0.0.0/8,::1");
+        assert_eq!(proxies(&[("NO_PROXY", "a.test")]).exceptions(), "localhost,127.0.0.0/8,::1,a.test");
+    }
+
+    #[test]
+    fn a_proxy_s_password_is_not_printed() {
+        let printed = format!("{:?}", proxies(&[("HTTPS_PROXY", "http://u:hunter2@h")]));
+        assert_eq!(printed, r#"Proxies { for: ["https"], except: None }"#);
+    }
+}
