@@ -78,6 +78,12 @@ impl Listener for ShowTrouble {
                 let text = format!("node `{node}`: {}; trying again in {pause}", failure.message);
                 self.printer.say(&self.printer.painter().dim(&harmless(&text)));
             }
+            EventKind::RunStarted { .. } if event.redacted => self.printer.warn(
+                "the inputs hold a text that is a secret of the settings; it is not kept, so this run cannot be resumed",
+            ),
+            EventKind::RunFinished { outputs: Some(_), .. } if event.redacted => self.printer.warn(
+                "the outputs hold a text that is a secret of the settings; it is shown as [secret]",
+            ),
             EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
                 match reply.finish_reason.as_deref() {
                     Some("length") => {

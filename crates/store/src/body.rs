@@ -8,8 +8,8 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde::Deserialize as _;
 use serde_json::{Map, Value as Json};
-use sha2::{Digest as _, Sha256};
 use sluicegate_events::Event;
+use sluicegate_value::hash;
 
 use crate::StoreError;
 
@@ -93,7 +93,7 @@ fn take_out(value: &mut Json, taken: &mut Vec<Stored>) -> usize {
         return size;
     }
     let json = value.to_string();
-    let sha256 = format!("{:x}", HexDigest(Sha256::digest(json.as_bytes()).as_slice()));
+    let sha256 = hash::sha256(&json);
     *value = Json::Object(Map::from_iter([(MARK.to_owned(), Json::String(sha256.clone()))]));
     taken.push(Stored { sha256, json });
     80
@@ -168,12 +168,4 @@ fn depth(json: &str) -> usize {
         }
     }
     most
-}
-
-struct HexDigest<'a>(&'a [u8]);
-
-impl std::fmt::LowerHex for HexDigest<'_> {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
-    }
 }

@@ -72,13 +72,53 @@ pub(crate) fn open_to_write(place: &Path, durability: Durability) -> Result<Conn
     Ok(connection)
 }
 
-/// Opens a run's file to read it, also while another process writes.
-pub(crate) fn open_to_read(place: &Path) -> Result<Connection, StoreError> {
+/// Opens a run's file to read it, also while another process writes. `is_written` says whether one does.
+///
+/// Nothing is made by it: a reader of the write-ahead log makes `-shm` and `-wal` where they are not, which a full or
+/// read-only disk does not have room for. So a run that rests in its file alone is read without them.
+pub(crate) fn open_to_read(place: &Path, is_written: impl FnOnce() -> bool) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(place, flags).map_err(|error| StoreError::sqlite(place, &error))?;
+    let opened = if log_is_empty(place) && !is_written() {
+        Connection::open_with_flags(as_immutable(place), flags | OpenFlags::SQLITE_OPEN_URI)
+    } else {
+        Connection::open_with_flags(place, flags)
+    };
+    let connection = opened.map_err(|error| StoreError::sqlite(place, &error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| StoreError::sqlite(place, &error))?;
     check_format(place, &connection)?;
     Ok(connection)
+}
+
+/// Moves what stands in the write-ahead log into the file, so that the file alone is the whole run. A reader that is
+/// in the way may keep the log: then it stays, and nothing is lost.
+pub(crate) fn settle(connection: &Connection) {
+    // Whoever reads at this moment is not worth waiting for long.
+    let _ = connection.busy_timeout(Duration::from_millis(100));
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+}
+
+fn log_is_empty(place: &Path) -> bool {
+    let mut log = place.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(Path::new(&log)).map_or(true, |facts| facts.len() == 0)
+}
+
+/// The address by which SQLite takes a file as one that nobody changes: without locks, without a log.
+fn as_immutable(place: &Path) -> String {
+    let absolute = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
+    let mut address = String::from("file://");
+    for (index, byte) in absolute.as_os_str().as_encoded_bytes().iter().enumerate() {
+        let byte = if cfg!(windows) && *byte == b'\\' { b'/' } else { *byte };
+        if index == 0 && byte != b'/' {
+            address.push('/');
+        }
+        if byte.is_ascii_alphanumeric() || b"/-._~:".contains(&byte) {
+            address.push(char::from(byte));
+        } else {
+            address += &format!("%{byte:02X}");
+        }
+    }
+    address + "?immutable=1"
 }
 
 /// A fact of the `meta` table.

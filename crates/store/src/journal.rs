@@ -21,7 +21,7 @@ use sluicegate_model::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::lock::{Lease, RunLock};
-use crate::{Command, StoreError, body};
+use crate::{Command, StoreError, body, format};
 
 /// Appends that share a commit. More would make the first of them wait for the last without need.
 const MOST_IN_A_COMMIT: usize = 4096;
@@ -149,6 +149,10 @@ impl Writer {
                 });
                 let _ = answer.send(outcome);
             }
+        }
+        // Closing does it too, but not while somebody reads.
+        if self.broken.is_none() {
+            format::settle(&self.connection);
         }
     }
 

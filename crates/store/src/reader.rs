@@ -36,7 +36,7 @@ pub struct EventRow {
 
 impl RunReader {
     pub(crate) fn open(run: RunId, place: PathBuf, lock_place: PathBuf) -> Result<Self, StoreError> {
-        let connection = format::open_to_read(&place)?;
+        let connection = format::open_to_read(&place, || RunLock::is_held(&lock_place))?;
         Ok(Self { run, place, lock_place, connection })
     }
 

@@ -3,6 +3,7 @@
 mod architecture;
 mod check;
 mod commands;
+mod docs;
 mod endpoints;
 mod faults;
 mod fixture;

@@ -79,8 +79,8 @@ impl AttemptFailure {
                 | "input"
                 | "reference"
         );
-        let again = !lasts && !(is_transient && calls::was_given_up(&failure));
-        Self { failure, again }
+        let given_up = is_transient && calls::was_given_up(&failure);
+        Self { failure, again: !(lasts || given_up) }
     }
 }
 

@@ -53,6 +53,29 @@ async fn what_stays_wrong_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_connection_gave_up_on_is_not_begun_all_over() {
+    let thrice = "retry: {max_attempts: 3}";
+    let outer = "type: flow\n  inputs: {q: \"${inputs.q}\"}\n  retry: {max_attempts: 3}";
+    let busy = |tries| move |_: &str, _| Answer::error(overloaded()).tried(tries);
+    for (tries, asked) in [(1, 3), (2, 1)] {
+        let model = FakeModel::new(busy(tries));
+        let (_, events) = run(&ask_with(thrice), &model, r#"{"q": "hi"}"#).await;
+        assert_eq!(model.heard().len(), asked, "after {tries}: {}", in_short(&events));
+        let model = FakeModel::new(busy(tries));
+        let yaml = format!(
+            "inputs: {{q: {{type: string}}}}\noutputs: {{}}\nnodes:\n- name: outer\n  source: {{type: code, path: inner/flow.dag.yaml}}\n  {outer}\n"
+        );
+        let files = [("flow.dag.yaml", &*yaml), ("inner/flow.dag.yaml", ASK), ("inner/ask.jinja2", ASK_TEMPLATE.1)];
+        let (_, events) = run(&plan(&files), &model, r#"{"q": "hi"}"#).await;
+        assert_eq!(model.heard().len(), asked, "inside, after {tries}: {}", in_short(&events));
+    }
+    // A reply that makes no sense is none of the connection's business.
+    let model = FakeModel::new(|_, _| Answer::error(ModelError::Malformed { message: "odd".to_owned() }).tried(2));
+    run(&ask_with(thrice), &model, r#"{"q": "hi"}"#).await;
+    assert_eq!(model.heard().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn pauses_double_up_to_their_limit() {
     let model = FakeModel::new(|_, _| Answer::error(overloaded()));
     let (_, events) = run(&ask_with("retry: {max_attempts: 5, initial: 2s, max: 7s}"), &model, r#"{"q": "hi"}"#).await;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use sluicegate_events::{Event, EventKind, Listener, ListenerError};
-use sluicegate_executor::Listeners;
+use sluicegate_executor::{Listeners, Redact};
 use sluicegate_model::TraceContext;
 
 use crate::support::*;
@@ -285,6 +285,7 @@ async fn pieces_of_a_reply_are_heard_and_never_kept() {
     let (pieces, journal) = (Arc::default(), Arc::new(MemoryJournal::default()));
     let mut engine = engine(&FakeModel::echo(), &journal);
     engine.options.stream = true;
+    engine.redact = Redact::default();
     engine.listeners = Listeners::new(vec![Box::new(Pieces(Arc::clone(&pieces)))]);
     let report = run_with(&engine, &plan(&[("flow.dag.yaml", ASK), ASK_TEMPLATE]), r#"{"q": "a b c"}"#).await;
     assert_eq!(outputs(&report), r#"{"answer":"[a b c]"}"#);
@@ -295,6 +296,21 @@ async fn pieces_of_a_reply_are_heard_and_never_kept() {
         _ => None,
     });
     assert_eq!(first_chunk, Some(10_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_in_two_pieces_of_a_reply_is_not_heard() {
+    let model = FakeModel::new(|_, _| Answer::text("it is s3c ret, is it"));
+    let (pieces, journal) = (Arc::default(), Arc::new(MemoryJournal::default()));
+    let mut engine = engine(&model, &journal);
+    engine.options.stream = true;
+    // The fake model breaks its replies after each blank.
+    engine.redact.rewrite = Arc::new(|text| text.contains("s3c ret").then(|| text.replace("s3c ret", "***")));
+    engine.redact.longest = 7;
+    engine.listeners = Listeners::new(vec![Box::new(Pieces(Arc::clone(&pieces)))]);
+    run_with(&engine, &plan(&[("flow.dag.yaml", ASK), ASK_TEMPLATE]), r#"{"q": "x"}"#).await;
+    assert_eq!(pieces.lock().unwrap().concat(), "it is ***, is it");
+    assert!(pieces.lock().unwrap().len() > 1, "what is certain is told at once");
 }
 
 #[tokio::test(start_paused = true)]

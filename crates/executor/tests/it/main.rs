@@ -6,5 +6,7 @@ mod chaos;
 mod faults;
 mod flows;
 mod resume;
+mod secrets;
+mod stops;
 mod support;
 mod twins;

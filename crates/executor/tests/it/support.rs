@@ -49,15 +49,21 @@ pub(crate) fn inputs(text: &str) -> Map {
 pub(crate) struct Answer {
     pub(crate) after: Duration,
     pub(crate) says: Result<String, ModelError>,
+    /// How many attempts the connection made of it.
+    pub(crate) attempts: u32,
 }
 
 impl Answer {
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { after: Duration::from_millis(10), says: Ok(text.into()) }
+        Self { after: Duration::from_millis(10), says: Ok(text.into()), attempts: 1 }
     }
 
     pub(crate) fn error(error: ModelError) -> Self {
-        Self { after: Duration::from_millis(10), says: Err(error) }
+        Self { after: Duration::from_millis(10), says: Err(error), attempts: 1 }
+    }
+
+    pub(crate) fn tried(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
     }
 
     pub(crate) fn after(self, after: Duration) -> Self {
@@ -129,8 +135,10 @@ impl ChatModel for FakeModel {
             let text = last_text(request);
             let before = self.heard().iter().filter(|heard| **heard == text).count();
             self.asked.lock().unwrap().push((request.clone(), context.trace));
-            context.notices.notice(CallNotice::AttemptStarted { attempt: 1 });
             let answer = (self.script)(&text, before);
+            for attempt in 1..=answer.attempts {
+                context.notices.notice(CallNotice::AttemptStarted { attempt });
+            }
             tokio::time::sleep(answer.after).await;
             let said = answer.says?;
             if request.stream {

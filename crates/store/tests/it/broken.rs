@@ -146,3 +146,54 @@ fn no_byte_turned_over_and_no_cut_makes_the_reader_panic() {
     let expected: Vec<_> = kinds.into_iter().zip(1..).map(|(kind, seq)| event(&run, seq, kind)).collect();
     assert_eq!(read(&whole).unwrap(), expected);
 }
+
+/// What stands in the folder of runs.
+fn files(store: &Store) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(store.root().join("runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_run_rests_in_one_file_and_reading_leaves_nothing_beside_it() {
+    let place = place();
+    let run = run_id("odd");
+    let journal = place.store.create_run(&run, "0.1.0", Durability::Process).unwrap();
+    append(&journal, vec![numbered(&run, 1)]);
+    // Even with a reader in the way, nothing stays in the log.
+    let reader = place.store.open_run(&run).unwrap();
+    drop(journal);
+    let log = place.store.root().join("runs/odd.db-wal");
+    assert_eq!(fs::metadata(&log).map_or(0, |facts| facts.len()), 0);
+    drop(reader);
+    for left in [log, place.store.root().join("runs/odd.db-shm")] {
+        let _ = fs::remove_file(left);
+    }
+
+    let before = files(&place.store);
+    assert_eq!(place.store.open_run(&run).unwrap().events().unwrap(), [numbered(&run, 1)]);
+    assert_eq!(place.store.list(&RunFilter::default()).unwrap().len(), 1);
+    assert_eq!(files(&place.store), before);
+    assert_eq!(before, ["odd.db", "odd.lock"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_is_read_where_nothing_can_be_written() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("with blank, 100% & ä?")).unwrap();
+    let end = run_finished(RunStatus::Completed, usage(1, 1), Some(0.0));
+    let run = written(&store, "one", vec![started("f", None), end]);
+    let runs = store.root().join("runs");
+    let allow = |mode| fs::set_permissions(&runs, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o500);
+    let outcome = store.open_run(&run).and_then(|reader| reader.events());
+    let listed = store.list(&RunFilter::default());
+    allow(0o700);
+    assert_eq!(outcome.unwrap().len(), 2);
+    assert_eq!(listed.unwrap()[0].status.name(), "completed");
+}

@@ -1,6 +1,6 @@
 //! `runs list`, and how runs are found by name.
 
-use sluicegate_events::{EventKind, RunStatus};
+use sluicegate_events::{EventKind, RunStatus, RunSummary};
 use sluicegate_store::{Durability, RunFilter, ShownStatus, Store, StoreError};
 
 use crate::sample::{append, event, place, replied, run_finished, run_id, started, usage, written};
@@ -59,6 +59,10 @@ fn a_run_that_goes_on_counts_all_its_processes_and_a_cost_in_part_is_none() {
     let rows = place.store.list(&RunFilter::default()).unwrap();
     let spent: Vec<_> = rows.iter().map(|row| (row.usage.total(), row.cost)).collect();
     assert_eq!(spent, [(None, Some(0.0)), (Some(12), None), (Some(12), Some(0.75))]);
+    for row in rows {
+        let events = place.store.open_run(&row.id).unwrap().events().unwrap();
+        assert_eq!(RunSummary::of(&events).cost(), row.cost, "a list and a summary say the same of `{}`", row.id);
+    }
 }
 
 #[test]
