@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use sluicegate_config::{Durability, Environment, Redactor};
-use sluicegate_events::{Event, Journal, Listener, ListenerError, PlanHashes, RunId, RunSummary};
+use sluicegate_events::{Event, Journal, Listener, PlanHashes, RunId};
 use sluicegate_executor::{Engine, Listeners, Options, Redact, RunReport, Start};
 use sluicegate_flow::bind::{Bindings, BoundPlan, Lookup, NodeBinding, Setting, bind, inline_connection_name};
 use sluicegate_flow::compile::VariantChoice;
@@ -42,12 +42,6 @@ pub(crate) struct Prepared {
     models: Arc<sluicegate_providers::Connected>,
     prices: Prices,
     redactor: Arc<Redactor>,
-}
-
-/// What a run leaves behind for the command that made it.
-pub(crate) struct Done {
-    pub(crate) report: RunReport,
-    pub(crate) summary: RunSummary,
 }
 
 impl Prepared {
@@ -157,7 +151,7 @@ impl Prepared {
         }
         PlanHashes {
             plan: self.plan.plan().hash.to_string(),
-            settings: sluicegate_value::Blob::from_bytes("text/plain", settings.into_bytes()).hash.to_string(),
+            settings: sluicegate_value::hash::sha256(settings),
             engine: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -178,14 +172,13 @@ impl Prepared {
         shown: &Shown,
         deploy_traces: Option<&str>,
         interrupted: impl Future<Output = ()>,
-    ) -> Result<Done, CliError> {
+    ) -> Result<RunReport, CliError> {
         let telemetry = one(self.flow.environment.telemetry())?;
         let past: &[Event] = match &start {
             Start::Resume { past } => past,
             Start::New(_) => &[],
         };
-        let summary = Arc::new(Mutex::new(RunSummary::of(past)));
-        let mut listeners: Vec<Box<dyn Listener>> = vec![Box::new(Summarise(summary.clone()))];
+        let mut listeners: Vec<Box<dyn Listener>> = Vec::new();
         if shown.stream {
             listeners.push(Box::new(ShowChunks::new(session.printer().clone())));
         }
@@ -204,17 +197,14 @@ impl Prepared {
             listeners: Listeners::new(listeners),
             models: self.models.clone(),
             prices: self.prices.clone(),
-            redact: Redact { longest: redactor.longest(), rewrite: Arc::new(move |text: &str| redactor.redact(text)) },
+            redact: redact_by(redactor),
             options,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CliError::failed("the program cannot wait for anything").cause(error.to_string()))?;
-        let report = runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted));
-        drop(engine);
-        let summary = summary.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Done { report, summary })
+        Ok(runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted)))
     }
 
     /// The connection that the node at a path asks, if it asks one.
@@ -256,17 +246,11 @@ fn python_nodes(plan: &Plan, prefix: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Keeps the summary of what happened.
-struct Summarise(Arc<Mutex<RunSummary>>);
-
-impl Listener for Summarise {
-    fn name(&self) -> &'static str {
-        "summary"
-    }
-
-    fn hear(&mut self, event: &Event) -> Result<(), ListenerError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).hear(event);
-        Ok(())
+fn redact_by(redactor: Arc<Redactor>) -> Redact {
+    let seams = redactor.clone();
+    Redact {
+        rewrite: Arc::new(move |text: &str| redactor.redact(text)),
+        begun: Arc::new(move |text: &str| seams.begun(text)),
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn report(summary: &RunSummary, status: &str) -> Value {
     report.insert("environment", summary.environment.clone());
     report.insert("status", status);
     report.insert("started", summary.started.map(|time| time.to_string()));
-    report.insert("duration_ms", milliseconds(duration(summary)));
+    report.insert("duration_ms", milliseconds(Some(summary.duration())));
     report.insert("trace_id", summary.trace_id.map(|id| format!("{id:032x}")));
     report.insert("inputs", summary.inputs.clone());
     report.insert("outputs", summary.outputs.clone());
@@ -24,11 +24,6 @@ pub(crate) fn report(summary: &RunSummary, status: &str) -> Value {
     let nodes: Map = summary.nodes.iter().map(|(path, node)| (path.to_string(), node_value(node))).collect();
     report.insert("nodes", nodes);
     Value::from(report)
-}
-
-/// How long a run took, or has taken so far.
-pub(crate) fn duration(summary: &RunSummary) -> Option<std::time::Duration> {
-    summary.last?.duration_since(summary.started?).try_into().ok()
 }
 
 fn node_value(node: &NodeSummary) -> Value {

@@ -2,9 +2,10 @@
 
 use sluicegate_events::{CallEnd, Event, EventKind, Failure, Listener, ListenerError, NodePath, RunStatus};
 
+use sluicegate_executor::RunReport;
+
 use crate::error::CliError;
-use crate::prepared::{Done, Prepared};
-use crate::report::duration;
+use crate::prepared::Prepared;
 use crate::session::Session;
 use crate::terminal::{Printer, harmless, show_duration, show_nodes, show_tokens};
 
@@ -116,13 +117,12 @@ const NEEDS_A_CHANGE: [&str; 9] = [
 
 /// Says how a run ended: the nodes (to a person at a terminal, or when something failed), the failure with its causes
 /// and what to do, warnings, and how to go on.
-pub(crate) fn show_end(session: &Session, prepared: &Prepared, done: &Done, kept: bool) {
+pub(crate) fn show_end(session: &Session, prepared: &Prepared, report: &RunReport, kept: bool) {
     let printer = session.printer();
-    let report = &done.report;
     if printer.is_terminal() || report.status != RunStatus::Completed {
-        let nodes = show_nodes(&done.summary, printer.painter());
+        let nodes = show_nodes(&report.summary, printer.painter());
         if !nodes.is_empty() {
-            printer.say(&headline(prepared, done, printer));
+            printer.say(&headline(prepared, report, printer));
             printer.say(&nodes);
         }
     }
@@ -152,12 +152,12 @@ pub(crate) fn show_end(session: &Session, prepared: &Prepared, done: &Done, kept
     }
 }
 
-fn headline(prepared: &Prepared, done: &Done, printer: &Printer) -> String {
+fn headline(prepared: &Prepared, report: &RunReport, printer: &Printer) -> String {
     let mut parts = vec![prepared.flow.name.clone()];
     parts.extend(prepared.flow.environment.environment_name().map(ToOwned::to_owned));
-    parts.extend(duration(&done.summary).map(show_duration));
-    parts.extend(show_tokens(&done.summary.usage()));
-    parts.extend(done.summary.cost().filter(|cost| *cost > 0.0).map(|cost| format!("${cost:.4}")));
+    parts.push(show_duration(report.summary.duration()));
+    parts.extend(show_tokens(&report.summary.usage()));
+    parts.extend(report.summary.cost().filter(|cost| *cost > 0.0).map(|cost| format!("${cost:.4}")));
     printer.painter().dim(&harmless(&parts.join("  ")))
 }
 

@@ -1,9 +1,11 @@
 //! What is wrong with a settings file by its shape, before any variable is looked up.
 
+use std::time::Duration;
+
 use sluicegate_source::suggest::nearest;
 use sluicegate_source::yaml::{Document, Entry, Node};
 use sluicegate_source::{Problem, Severity};
-use sluicegate_value::Value;
+use sluicegate_value::{Value, duration};
 
 use crate::aliases::{CONNECTION_TYPES, connection_type};
 use crate::variables::looks_secret;
@@ -63,17 +65,26 @@ const TELEMETRY_KEYS: &[&str] = &[
     "disabled",
 ];
 
-/// Finds everything that is wrong with a file; warnings are among it.
-pub(crate) fn check(document: &Document) -> Vec<Problem> {
-    let mut checker = Checker { document, problems: Vec::new() };
+/// What is wrong with a file.
+pub(crate) struct Found {
+    /// What nobody can go on with; warnings are among it.
+    pub(crate) problems: Vec<Problem>,
+    /// Written numbers and times that do not fit. Whoever asks for one hears of it; who cannot get so far, hears of all.
+    pub(crate) values: Vec<Problem>,
+}
+
+/// Finds everything that is wrong with a file.
+pub(crate) fn check(document: &Document) -> Found {
+    let mut checker = Checker { document, problems: Vec::new(), values: Vec::new() };
     checker.file();
     checker.problems.sort_by_key(|problem| problem.labels.first().map(|label| label.span.start));
-    checker.problems
+    Found { problems: checker.problems, values: checker.values }
 }
 
 struct Checker<'a> {
     document: &'a Document,
     problems: Vec<Problem>,
+    values: Vec<Problem>,
 }
 
 impl Checker<'_> {
@@ -97,6 +108,7 @@ impl Checker<'_> {
                 "store" => self.keys(entry, &["durability", "path"], Severity::Error),
                 "aoai_config" => self.keys(entry, AOAI_KEYS, Severity::Warning),
                 "aistudio_config" => self.keys(entry, AI_STUDIO_KEYS, Severity::Warning),
+                "max_in_flight" => self.count(entry, ""),
                 _ => self.key(entry, "the file", TOP_KEYS, Severity::Warning),
             }
         }
@@ -167,12 +179,23 @@ impl Checker<'_> {
 
     fn connection(&mut self, entry: &Entry) {
         let name = format!("connection `{}`", entry.key);
+        let path = format!("connections.{}.", entry.key);
         let Some(entries) = self.map(&entry.value, &name) else { return };
         for entry in entries {
             match &*entry.key {
                 "timeout" => self.keys(entry, &["connect", "first_byte", "total"], Severity::Error),
                 "retry" => self.keys(entry, &["max_attempts", "initial", "max"], Severity::Error),
+                "max_in_flight" | "requests_per_minute" | "tokens_per_minute" => self.count(entry, &path),
                 _ => {}
+            }
+            for inner in entry.value.as_map().unwrap_or_default() {
+                let path = format!("{path}{}.", entry.key);
+                match (&*entry.key, &*inner.key) {
+                    ("timeout", "connect" | "first_byte" | "total") => self.time(inner, &path, Duration::from_nanos(1)),
+                    ("retry", "initial" | "max") => self.time(inner, &path, Duration::ZERO),
+                    ("retry", "max_attempts") => self.count(inner, &path),
+                    _ => {}
+                }
             }
             self.written_secret(entry);
         }
@@ -193,6 +216,29 @@ impl Checker<'_> {
         for entry in entries {
             self.key(entry, &name, &known, Severity::Error);
         }
+    }
+
+    /// A written whole number of at least 1; what a variable holds is not known here.
+    fn count(&mut self, entry: &Entry, path: &str) {
+        let fits = |value: &Value| value.as_int().is_some_and(|number| (1..=i64::from(u32::MAX)).contains(&number));
+        self.value(entry, path, "a whole number of at least 1", fits);
+    }
+
+    fn time(&mut self, entry: &Entry, path: &str, least: Duration) {
+        let fits = |value: &Value| duration::from_value(value).is_ok_and(|time| time >= least);
+        let wanted =
+            if least.is_zero() { "a duration such as `500ms`, `10s` or `2m`" } else { "a duration longer than 0" };
+        self.value(entry, path, wanted, fits);
+    }
+
+    fn value(&mut self, entry: &Entry, path: &str, wanted: &str, fits: impl Fn(&Value) -> bool) {
+        let value = entry.value.to_value();
+        if value.is_null() || value.as_str().is_some_and(|text| text.is_empty() || text.contains('$')) || fits(&value) {
+            return;
+        }
+        let message = format!("`{path}{}` takes {wanted}", entry.key);
+        self.values
+            .push(Problem::error("config::wrong_type", message).in_file(&self.document.file).at(entry.value.span, ""));
     }
 
     fn unknown_type(&mut self, name: &str, node: &Node, written: &str) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sluicegate_source::Problem;
 use sluicegate_value::{Map, Value};
 
+use crate::address::{self, AddressFault};
 use crate::aliases::{CONNECTION_TYPES, connection_type};
 use crate::layers::{Table, Tree};
 use crate::reader::Reader;
@@ -125,9 +126,9 @@ fn timeouts(reader: &Reader<'_>, variables: &Variables, problems: &mut Collected
     let path = reader.key("timeout");
     let reader = Reader::new(table, &path, variables);
     Timeouts {
-        connect: problems.or(reader.duration("connect"), defaults.connect),
-        first_byte: problems.or(reader.duration("first_byte"), defaults.first_byte),
-        total: problems.or(reader.duration("total"), defaults.total),
+        connect: problems.or(reader.wait("connect"), defaults.connect),
+        first_byte: problems.or(reader.wait("first_byte"), defaults.first_byte),
+        total: problems.or(reader.wait("total"), defaults.total),
     }
 }
 
@@ -145,26 +146,27 @@ fn retry(reader: &Reader<'_>, variables: &Variables, problems: &mut Collected) -
 }
 
 fn kind(name: &str, reader: &Reader<'_>, project: &Project, problems: &mut Collected) -> Option<ConnectionKind> {
-    let type_name = match problems.maybe(reader.text("type")) {
+    let type_name = match problems.maybe(reader.written_text("type")) {
         Some(written) => connection_type(&written),
         None => guessed_type(reader, problems)?,
     };
     match type_name.as_str() {
         "azure_open_ai" => azure(reader, problems),
         "open_ai" => {
-            let base_url = problems.maybe(reader.text("base_url")).or_else(|| problems.maybe(reader.text("api_base")));
-            if let Some(base_url) = &base_url {
-                check_address(reader, "base_url", base_url, problems);
-            }
+            let base_url = ["base_url", "api_base"].into_iter().find_map(|key| {
+                let address = problems.maybe(reader.written_text(key))?;
+                check_address(reader, key, &address, problems);
+                Some(address)
+            });
             let organization = problems.maybe(reader.text("organization"));
-            let api_key = problems.maybe(reader.secret("api_key"));
+            let api_key = problems.maybe(reader.written_secret("api_key"));
             let base_url = base_url.unwrap_or_else(|| OPEN_AI.to_owned());
             if api_key.is_none() && base_url.starts_with(OPEN_AI) {
                 missing::<()>(reader, "api_key", problems);
             }
             Some(ConnectionKind::OpenAi { base_url, api_key, organization })
         }
-        "simulated" => match problems.maybe(reader.text("script")) {
+        "simulated" => match problems.maybe(reader.written_text("script")) {
             Some(script) => Some(ConnectionKind::Simulated { script: project.resolve(&script) }),
             None => missing(reader, "script", problems),
         },
@@ -217,15 +219,16 @@ fn azure(reader: &Reader<'_>, problems: &mut Collected) -> Option<ConnectionKind
             return None;
         }
     };
-    let api_version = problems.maybe(reader.text("api_version")).or_else(|| Some(DEFAULT_API_VERSION.to_owned()));
+    let api_version =
+        problems.maybe(reader.written_text("api_version")).or_else(|| Some(DEFAULT_API_VERSION.to_owned()));
     let key_problems = problems.0.len();
-    let api_key: Option<Secret> = problems.maybe(reader.secret("api_key"));
+    let api_key: Option<Secret> = problems.maybe(reader.written_secret("api_key"));
     let by_identity = problems.maybe(reader.text("auth_mode")).is_some_and(|mode| mode != "key");
     if api_key.is_none() && !by_identity && problems.0.len() == key_problems {
         missing::<()>(reader, "api_key", problems);
     }
     let base_problems = problems.0.len();
-    let api_base = problems.maybe(reader.text("api_base"));
+    let api_base = problems.maybe(reader.written_text("api_base"));
     let Some(api_base) = api_base else {
         return if problems.0.len() == base_problems { missing(reader, "api_base", problems) } else { None };
     };
@@ -233,26 +236,26 @@ fn azure(reader: &Reader<'_>, problems: &mut Collected) -> Option<ConnectionKind
     Some(ConnectionKind::AzureOpenAi { api_base, api_key, api_version: api_version.filter(|_| !v1), v1 })
 }
 
-/// A key that is needed and was not given, or came out empty.
+/// A key that is needed and was not given.
 fn missing<T>(reader: &Reader<'_>, key: &str, problems: &mut Collected) -> Option<T> {
-    let problem = match reader.setting(key) {
-        // Told already: its variable is unset.
-        Err(_) if problems.0.iter().any(|problem| problem.message.starts_with(&format!("`{}`", reader.key(key)))) => {
-            return None;
-        }
-        _ => reader.problem(key, "config::missing_key", format!("`{}` is missing or empty", reader.key(key))),
-    };
-    let owner = reader.key("");
-    problems.0.push(problem.help(format!(
-        "give `{}` a `{key}`; if it is `${{NAME}}`, that variable is empty",
-        owner.trim_end_matches('.')
-    )));
+    // Told already: it is written, and empty, or its variable is unset.
+    if !problems.0.iter().any(|problem| problem.message.starts_with(&format!("`{}`", reader.key(key)))) {
+        let problem = reader.problem(key, "config::missing_key", format!("`{}` is missing", reader.key(key)));
+        let owner = reader.key("");
+        problems.0.push(problem.help(format!("give `{}` a `{key}`", owner.trim_end_matches('.'))));
+    }
     None
 }
 
 fn check_address(reader: &Reader<'_>, key: &str, address: &str, problems: &mut Collected) {
-    if !(address.starts_with("https://") || address.starts_with("http://")) {
-        let message = format!("`{}` is no address that begins with `https://` or `http://`", reader.key(key));
-        problems.0.push(reader.problem(key, "config::bad_address", message));
-    }
+    let Err(fault) = address::check(address) else { return };
+    let message = format!("`{}` {fault}", reader.key(key));
+    problems.0.push(match fault {
+        // No snippet: it would show what nobody should read.
+        AddressFault::User | AddressFault::Query => {
+            let message = format!("`{}` ({}) {fault}", reader.key(key), reader.origin(key));
+            Problem::error("config::bad_address", message).help("put the secret into `api_key`, and take it out here")
+        }
+        _ => reader.problem(key, "config::bad_address", message),
+    });
 }

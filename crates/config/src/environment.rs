@@ -172,17 +172,17 @@ impl Environment {
     /// # Errors
     /// No connection of this name, or everything that is wrong with it: unset variables, wrong types.
     pub fn connection(&self, name: &str) -> Result<Connection, Vec<Problem>> {
-        let max_in_flight = self.max_in_flight().map_err(|problem| vec![problem])?;
+        let read = |table: &Table| self.read_connection(name, table);
         let of_file = self.root.get("connections").and_then(|connections| connections.get(name));
         if let Some(Tree::Table(table)) = of_file {
-            return connection_file::read(name, table, max_in_flight, self.project(), self.variables());
+            return read(table);
         }
         // An older file names a connection of the cloud's workspace, and describes the one there is.
         if let (Ok(Some(named)), Some(aoai)) = (self.connection_name(), self.aoai_config())
             && named == name
         {
             let table = connection_file::from_aoai_config(aoai, &Tree::Table(self.section.clone()));
-            return connection_file::read(name, &table, max_in_flight, self.project(), self.variables());
+            return read(&table);
         }
         let known = self.connection_names();
         let problem = Problem::error("config::unknown_connection", format!("there is no connection `{name}`"));
@@ -206,9 +206,18 @@ impl Environment {
         provider: Option<&str>,
         configuration: &Map,
     ) -> Result<Connection, Vec<Problem>> {
-        let max_in_flight = self.max_in_flight().map_err(|problem| vec![problem])?;
-        let table = connection_file::from_prompty(provider, configuration);
-        connection_file::read(name, &table, max_in_flight, self.project(), self.variables())
+        self.read_connection(name, &connection_file::from_prompty(provider, configuration))
+    }
+
+    /// Reads a connection, and what all connections share; what is wrong with both is told at once.
+    fn read_connection(&self, name: &str, table: &Table) -> Result<Connection, Vec<Problem>> {
+        let shared = self.max_in_flight();
+        let limit = *shared.as_ref().unwrap_or(&Limits::default().max_in_flight);
+        let read = connection_file::read(name, table, limit, self.project(), self.variables());
+        match shared {
+            Ok(_) => read,
+            Err(problem) => Err(std::iter::once(problem).chain(read.err().into_iter().flatten()).collect()),
+        }
     }
 
     /// How many model calls may be in flight at once, over all lines of a run.

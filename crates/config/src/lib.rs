@@ -9,6 +9,7 @@
 //!
 //! Nothing here reads the process environment, opens a connection or prints.
 
+mod address;
 mod aliases;
 mod check;
 mod connection;

@@ -1,6 +1,7 @@
 //! Which addresses are reached by way of another machine.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::Variables;
 use crate::variables::{ALL_PROXY, HTTP_PROXY, HTTPS_PROXY, NO_PROXY};
@@ -45,6 +46,20 @@ impl Proxies {
         }
     }
 
+    /// The proxy by which an address of this scheme and host is reached, for messages: scheme, host and port, without
+    /// user or password.
+    #[must_use]
+    pub fn on_the_way_to(&self, scheme: &str, host: &str) -> Option<String> {
+        let (_, proxy) = self.each().find(|(of, _)| *of == scheme)?;
+        if self.exceptions().split(',').any(|except| covers(except.trim(), host)) {
+            return None;
+        }
+        let (scheme, rest) = proxy.trim().split_once("://").unwrap_or(("http", proxy.trim()));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        let authority = authority.rsplit_once('@').map_or(authority, |(_, behind)| behind);
+        Some(format!("{scheme}://{authority}"))
+    }
+
     /// The proxies that there are, each with the scheme (`http`, `https`) of the addresses that it is for.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let present = |address: &&str| !address.trim().is_empty();
@@ -52,6 +67,32 @@ impl Proxies {
             .into_iter()
             .filter_map(move |(scheme, address)| Some((scheme, address.as_deref().filter(present)?)))
     }
+}
+
+/// Whether an exception (`*`, a domain, an address, a network) is about a host.
+fn covers(except: &str, host: &str) -> bool {
+    if except == "*" {
+        return true;
+    }
+    if let Ok(host) = host.parse::<IpAddr>() {
+        let (network, bits) = match except.split_once('/') {
+            Some((network, bits)) => (network, bits.parse().ok()),
+            None => (except, Some(128)),
+        };
+        return match (network.trim_matches(['[', ']']).parse(), host, bits) {
+            (Ok(IpAddr::V4(network)), IpAddr::V4(host), Some(bits)) => {
+                let differing: u32 = network.to_bits() ^ host.to_bits();
+                differing.leading_zeros() >= bits.min(32)
+            }
+            (Ok(IpAddr::V6(network)), IpAddr::V6(host), Some(bits)) => {
+                (network.to_bits() ^ host.to_bits()).leading_zeros() >= bits.min(128)
+            }
+            _ => false,
+        };
+    }
+    let (domain, host) = (except.trim_start_matches('.').to_ascii_lowercase(), host.to_ascii_lowercase());
+    let before = host.strip_suffix(&domain);
+    !domain.is_empty() && before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 impl fmt::Debug for Proxies {
@@ -80,6 +121,22 @@ mod tests {
     fn this_machine_is_never_reached_by_proxy() {
         assert_eq!(proxies(&[]).exceptions(), "localhost,127.0.0.0/8,::1");
         assert_eq!(proxies(&[("NO_PROXY", "a.test")]).exceptions(), "localhost,127.0.0.0/8,::1,a.test");
+    }
+
+    #[test]
+    fn the_proxy_on_the_way_is_named_without_its_password() {
+        let found =
+            proxies(&[("HTTP_PROXY", "http://u:p@w@proxy:3128/x"), ("NO_PROXY", ".own.test, 10.1.0.0/16,[::2]")]);
+        let check = |host: &str, expected: Option<&str>| {
+            assert_eq!(found.on_the_way_to("http", host).as_deref(), expected, "{host}");
+        };
+        check("far.test", Some("http://proxy:3128"));
+        check("notown.test", Some("http://proxy:3128"));
+        check("10.2.0.1", Some("http://proxy:3128"));
+        for near in ["a.OWN.test", "own.test", "10.1.2.3", "127.0.0.7", "localhost", "::1", "::2"] {
+            check(near, None);
+        }
+        assert_eq!(found.on_the_way_to("https", "far.test"), None);
     }
 
     #[test]

@@ -41,6 +41,45 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A text that must not be empty where its key is written: what is empty would mean a default that nobody asked for.
+    pub(crate) fn written_text(&self, key: &str) -> Maybe<String> {
+        match self.text(key)? {
+            Some(text) if !text.trim().is_empty() => Ok(Some(text)),
+            _ => match self.table.get(key) {
+                Some(tree) => Err(self.empty(key, &resolve_tree(tree, &self.key(key), self.variables)?)),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// A secret; `null` is none, an empty one is a problem.
+    pub(crate) fn written_secret(&self, key: &str) -> Maybe<Secret> {
+        match self.table.get(key) {
+            Some(Tree::Leaf(leaf)) if leaf.value.is_null() => Ok(None),
+            _ => Ok(self.written_text(key)?.map(Secret::new)),
+        }
+    }
+
+    fn empty(&self, key: &str, setting: &Setting) -> Problem {
+        let problem = Problem::error("config::missing_key", format!("`{}` is empty", self.key(key)));
+        let problem = setting.origin.mark(problem, "");
+        match setting.variables.first() {
+            Some((_, origin)) => problem.help(format!("the value comes from {origin}: set it, or leave `{key}` out")),
+            None => problem.help(format!("give it a value, or leave `{key}` out")),
+        }
+    }
+
+    /// A duration longer than nothing.
+    pub(crate) fn wait(&self, key: &str) -> Maybe<Duration> {
+        match self.duration(key)? {
+            Some(Duration::ZERO) => {
+                let message = format!("`{}` takes a duration longer than 0", self.key(key));
+                Err(self.problem(key, "config::wrong_type", message))
+            }
+            other => Ok(other),
+        }
+    }
+
     fn scalar(&self, key: &str, wanted: &str) -> Maybe<Setting> {
         let Some(setting) = self.setting(key)? else { return Ok(None) };
         match setting.value {
@@ -56,10 +95,6 @@ impl<'a> Reader<'a> {
             Value::Bool(flag) => flag.to_string(),
             other => python::str(other),
         }))
-    }
-
-    pub(crate) fn secret(&self, key: &str) -> Maybe<Secret> {
-        Ok(self.text(key)?.map(Secret::new))
     }
 
     /// A whole number of at least `min`; a text only if it is what a single variable holds.
@@ -103,6 +138,12 @@ impl<'a> Reader<'a> {
             Ok(duration) => Ok(Some(duration)),
             Err(_) => Err(self.mismatch(key, &setting, wanted)),
         }
+    }
+
+    /// Who set a key.
+    pub(crate) fn origin(&self, key: &str) -> String {
+        let leaf = self.table.get(key).and_then(Tree::first_leaf);
+        leaf.map_or_else(String::new, |leaf| leaf.origin.to_string())
     }
 
     /// The table below a key.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -18,6 +19,8 @@ const SHORTEST: usize = 6;
 #[derive(Clone)]
 pub struct Redactor {
     patterns: Option<AhoCorasick>,
+    /// The same patterns as text.
+    forms: Arc<[String]>,
     too_short: usize,
 }
 
@@ -39,7 +42,8 @@ impl Redactor {
             }
         }
         let build = || AhoCorasick::builder().match_kind(MatchKind::Standard).build(&forms).ok();
-        Self { patterns: if forms.is_empty() { None } else { build() }, too_short }
+        let patterns = if forms.is_empty() { None } else { build() };
+        Self { patterns, forms: forms.into_iter().collect(), too_short }
     }
 
     /// How many secrets are too short (under 6 bytes) to be taken out; worth a warning.
@@ -48,10 +52,14 @@ impl Redactor {
         self.too_short
     }
 
-    /// How many bytes the longest form of a secret has that is taken out; 0 if there is none.
+    /// How many bytes at the end of `text` may be the beginning of a secret that the next piece completes.
     #[must_use]
-    pub fn longest(&self) -> usize {
-        self.patterns.as_ref().map_or(0, AhoCorasick::max_pattern_len)
+    pub fn begun(&self, text: &str) -> usize {
+        let longest = self.patterns.as_ref().map_or(0, AhoCorasick::max_pattern_len);
+        let bytes = text.as_bytes();
+        let begins = |from: &usize| self.forms.iter().any(|form| form.as_bytes().starts_with(&bytes[*from..]));
+        let first = bytes.len().saturating_sub(longest.saturating_sub(1));
+        (first..bytes.len()).find(begins).map_or(0, |from| bytes.len() - from)
     }
 
     /// The text with [`MASK`] in place of every secret; `None` if there is none in it.
@@ -86,7 +94,7 @@ impl Redactor {
 /// Without secrets, it does nothing.
 impl Default for Redactor {
     fn default() -> Self {
-        Self { patterns: None, too_short: 0 }
+        Self { patterns: None, forms: Arc::default(), too_short: 0 }
     }
 }
 
@@ -177,6 +185,15 @@ mod tests {
     use sluicegate_value::Value;
 
     use super::*;
+
+    #[test]
+    fn what_may_become_a_secret_is_known() {
+        let redactor = Redactor::new(["sk-abcdef"]);
+        for (text, begun) in [("see sk-ab", 5), ("see sk-abcdef", 0), ("see", 0), ("s", 1), ("", 0), ("é", 0)] {
+            assert_eq!(redactor.begun(text), begun, "{text}");
+        }
+        assert_eq!(Redactor::new([""; 0]).begun("s"), 0);
+    }
 
     #[track_caller]
     fn check(secrets: &[&str], text: &str, expected: Option<&str>) {

@@ -87,12 +87,14 @@ impl Settings {
         let overlay = environment.as_deref().and_then(|name| project.overlay_file(name));
 
         let mut layers = vec![defaults()?];
-        let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+        let (mut problems, mut warnings, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for path in project.config_file.iter().chain(&overlay) {
             match read(project, path) {
                 Ok(document) => {
+                    let checked = check::check(&document);
                     let (found, told): (Vec<_>, Vec<_>) =
-                        check::check(&document).into_iter().partition(|problem| problem.severity == Severity::Error);
+                        checked.problems.into_iter().partition(|problem| problem.severity == Severity::Error);
+                    values.extend(checked.values);
                     problems.extend(found);
                     warnings.extend(told);
                     let tree = Tree::from_node(&document.root, &document.file);
@@ -102,6 +104,7 @@ impl Settings {
             }
         }
         if !problems.is_empty() {
+            problems.extend(values);
             return Err(problems);
         }
         Ok(Self {

@@ -4,7 +4,7 @@ use sluicegate_value::{Map, Value};
 
 use crate::environment::is_secret_key;
 use crate::layers::{Leaf, Tree};
-use crate::{Environment, Variables, interpolate, redactor};
+use crate::{Environment, Variables, address, interpolate, redactor};
 
 /// One setting, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ fn entry(key: &str, leaf: &Leaf, variables: &Variables) -> Entry {
         Ok(mut setting) => {
             let empty = setting.value.is_null() || setting.value.as_str() == Some("");
             setting.secret = (setting.secret || is_secret_key(key)) && !empty;
-            let (shown, origin) = (setting.shown(), setting.provenance());
+            let (shown, origin) = (address::shown(&setting.shown()).into_owned(), setting.provenance());
             Entry { key: key.to_owned(), shown, origin, secret: setting.secret, is_default }
         }
         Err(problem) => {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use sha2::{Digest as _, Sha256};
 use sluicegate_events::{Failure, NodePath, SpanRef};
 use sluicegate_model::{
     About, CallContext, CallNotice, ChatReply, ChatRequest, ConnectionName, ModelError, Notices, Prompt, TraceContext,
@@ -201,10 +200,7 @@ pub(crate) fn request_hash(provider: &str, model: &str, body: &Value, repeat: u3
     }
     canonical.push_str(&sorted(body).to_json());
     let _ = write!(canonical, "\n{repeat}");
-    Sha256::digest(canonical).iter().fold(String::with_capacity(64), |mut hash, byte| {
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    })
+    sluicegate_value::hash::sha256(canonical)
 }
 
 fn sorted(value: &Value) -> Value {

@@ -13,18 +13,21 @@ use sluicegate_value::Map;
 pub struct Redact {
     /// Rewrites a text that holds a secret; `None` if it holds none.
     pub rewrite: Rewrite,
-    /// How many bytes the longest text has that counts as a secret; 0 if there is none. Of a reply that comes in pieces,
-    /// one byte less is held back until it is known how it goes on.
-    pub longest: usize,
+    /// How many bytes at the end of a text may be the beginning of a secret. Of a reply that comes in pieces so much is
+    /// held back until it is known how it goes on.
+    pub begun: Begun,
 }
 
 /// Rewrites a text; `None` if there is nothing to change.
 pub type Rewrite = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// Says how many bytes at the end of a text may be the beginning of a secret.
+pub type Begun = Arc<dyn Fn(&str) -> usize + Send + Sync>;
+
 /// There are no secrets.
 impl Default for Redact {
     fn default() -> Self {
-        Self { rewrite: Arc::new(|_| None), longest: 0 }
+        Self { rewrite: Arc::new(|_| None), begun: Arc::new(|_| 0) }
     }
 }
 
@@ -101,6 +104,8 @@ pub struct NewRun {
     pub run: RunId,
     /// The flow's inputs, coerced, with defaults.
     pub inputs: Map,
+    /// The flow's name, as the caller knows it; empty: as the plan does.
+    pub flow: String,
     /// How the flow was named, made absolute.
     pub flow_path: String,
     /// The environment, if one was named.
@@ -118,6 +123,7 @@ impl NewRun {
         Self {
             run: RunId::generate(),
             inputs,
+            flow: String::new(),
             flow_path: String::new(),
             environment: None,
             hashes: PlanHashes::default(),

@@ -20,6 +20,6 @@ mod run;
 mod spans;
 mod tally;
 
-pub use engine::{Engine, Listeners, NewRun, NullJournal, Options, Redact, Rewrite, RunReport, Sample, Start};
+pub use engine::{Begun, Engine, Listeners, NewRun, NullJournal, Options, Redact, Rewrite, RunReport, Sample, Start};
 pub use progress::Progress;
 pub use run::run;

@@ -66,6 +66,7 @@ impl Plan {
             spec.unwrap_or_else(|| InputSpec {
                 kind: InputType::Untouched,
                 default: None,
+                secret: false,
                 description: None,
                 at: node.at.clone(),
             })

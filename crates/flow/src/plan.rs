@@ -148,6 +148,8 @@ pub struct InputSpec {
     pub kind: InputType,
     /// What it is when nothing is given, coerced; `None`: it must be given.
     pub default: Option<Value>,
+    /// Whether its value must not be shown: `type: secret`.
+    pub secret: bool,
     /// What the author says of it.
     pub description: Option<Arc<str>>,
     /// Where it is declared.

@@ -30,7 +30,7 @@ pub enum ModelError {
         what: String,
     },
     /// The endpoint refused the key or identity (401, 403).
-    #[error("connection `{connection}` refused the key ({status}): {message}")]
+    #[error("connection `{connection}` refused the key ({status}): {}", said(message))]
     KeyRefused {
         /// Which connection.
         connection: String,
@@ -40,7 +40,7 @@ pub enum ModelError {
         message: String,
     },
     /// The endpoint does not have this model or deployment (404).
-    #[error("connection `{connection}` has no model or deployment `{model}`: {message}")]
+    #[error("connection `{connection}` has no model or deployment `{model}`: {}", said(message))]
     UnknownModel {
         /// Which connection.
         connection: String,
@@ -50,7 +50,7 @@ pub enum ModelError {
         message: String,
     },
     /// Too many requests or tokens (429), or overloaded.
-    #[error("rate limited: {message}")]
+    #[error("rate limited{}: {}", until(*retry_after), said(message))]
     RateLimited {
         /// How long to wait, if the endpoint said so.
         retry_after: Option<Duration>,
@@ -60,19 +60,19 @@ pub enum ModelError {
         message: String,
     },
     /// The request has more tokens than the model takes.
-    #[error("the request is too long: {message}")]
+    #[error("the request is too long: {}", said(message))]
     TooLong {
         /// The endpoint's own words, which name the limit.
         message: String,
     },
     /// A content filter stopped the request or the reply.
-    #[error("stopped by a content filter: {message}")]
+    #[error("stopped by a content filter: {}", said(message))]
     Filtered {
         /// What the endpoint says of it, categories included.
         message: String,
     },
     /// The endpoint refused the request for another reason (4xx).
-    #[error("the endpoint refused the request ({status}): {message}")]
+    #[error("the endpoint refused the request ({status}): {}", said(message))]
     Rejected {
         /// The status of the answer.
         status: u16,
@@ -82,7 +82,7 @@ pub enum ModelError {
         parameter: Option<String>,
     },
     /// The endpoint failed (5xx, 408).
-    #[error("the endpoint failed ({status}): {message}")]
+    #[error("the endpoint failed ({status}): {}", said(message))]
     ServerFailed {
         /// The status of the answer.
         status: u16,
@@ -100,7 +100,7 @@ pub enum ModelError {
         message: String,
     },
     /// No answer in time.
-    #[error("no {phase} within {after:?}")]
+    #[error("no {phase} within {}", rounded(*after))]
     TimedOut {
         /// What was waited for.
         phase: Phase,
@@ -193,5 +193,59 @@ impl ModelError {
             Self::RateLimited { retry_after, .. } | Self::ServerFailed { retry_after, .. } => *retry_after,
             _ => None,
         }
+    }
+}
+
+/// What an endpoint said; many say nothing.
+fn said(message: &str) -> &str {
+    if matches!(message.trim(), "" | "{}" | "[]" | "null") { "it said no more" } else { message }
+}
+
+fn until(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |wait| format!(", retry after {}", rounded(wait)))
+}
+
+/// A duration with as many digits as matter: `20 ms`, `1.5 s`, `90 s`, `10 min`, `24 h`.
+fn rounded(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    match seconds {
+        ..0.995 => format!("{:.0} ms", seconds * 1000.0),
+        ..9.95 => format!("{} s", (seconds * 10.0).round() / 10.0),
+        ..119.5 => format!("{seconds:.0} s"),
+        ..7170.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.0} h", seconds / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_as_many_digits_as_matter() {
+        let check = |milliseconds: f64, expected: &str| {
+            let after = Duration::from_secs_f64(milliseconds / 1000.0);
+            let error = ModelError::TimedOut { phase: Phase::Total, after };
+            assert_eq!(error.to_string(), format!("no complete reply within {expected}"));
+        };
+        check(20.4, "20 ms");
+        check(999.435_323, "1 s");
+        check(1_499.999, "1.5 s");
+        check(3_000.0, "3 s");
+        check(119_400.0, "119 s");
+        check(600_000.0, "10 min");
+        check(86_400_000.0, "24 h");
+    }
+
+    #[test]
+    fn a_rate_limit_says_until_when() {
+        let limited = |retry_after, message: &str| {
+            ModelError::RateLimited { retry_after, temporary: true, message: message.to_owned() }.to_string()
+        };
+        let day = Some(Duration::from_secs(86_400));
+        assert_eq!(limited(day, "slow down"), "rate limited, retry after 24 h: slow down");
+        assert_eq!(limited(None, "slow down"), "rate limited: slow down");
+        assert_eq!(limited(None, "{}"), "rate limited: it said no more");
+        assert_eq!(limited(None, ""), "rate limited: it said no more");
     }
 }

@@ -112,8 +112,17 @@ impl Words {
         let error = body.get("error").unwrap_or(body);
         let word = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
         let message = error.as_str().map(str::to_owned).or_else(|| word("message")).or_else(|| word("detail"));
+        let blank = |value: &Value| value.is_null() || value.as_str().is_some_and(|said| said.trim().is_empty());
+        let is_nothing = match error {
+            Value::Map(fields) => fields.values().all(blank),
+            Value::List(items) => items.is_empty(),
+            Value::Str(_) => blank(error),
+            // Also what a text that is no JSON was read as.
+            Value::Null => matches!(text.trim(), "" | "null"),
+            _ => false,
+        };
         let message = message.filter(|message| !message.trim().is_empty()).map_or_else(
-            || if text.trim().is_empty() { "it said no more".to_owned() } else { page(text) },
+            || if is_nothing { "it said no more".to_owned() } else { page(text) },
             |message| excerpt(&message),
         );
         let inner = error.get("innererror").and_then(|inner| inner.get("code")).and_then(Value::as_str);

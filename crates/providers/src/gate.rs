@@ -221,7 +221,7 @@ fn too_long(wait: Duration, why: &str) -> ModelError {
     ModelError::RateLimited {
         retry_after: Some(wait),
         temporary: true,
-        message: format!("{why}, for {:.0} s more, which is beyond this call's timeout", wait.as_secs_f64().ceil()),
+        message: format!("{why}, for longer than this call may take"),
     }
 }
 

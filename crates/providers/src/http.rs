@@ -280,11 +280,19 @@ impl Http {
         if error.is_decode() && chain(error).any(undecodable) {
             return ModelError::Malformed { message: format!("it cannot be decompressed: {cause}") };
         }
-        ModelError::Unreachable { endpoint: self.endpoint(), message: format!("{prefix}{cause}") }
+        let by = match self.clients.options.proxies.on_the_way_to(self.dialect.address.base.scheme(), self.host()) {
+            Some(proxy) => format!("by way of the proxy {proxy}: "),
+            None => String::new(),
+        };
+        ModelError::Unreachable { endpoint: self.endpoint(), message: format!("{by}{prefix}{cause}") }
     }
 
     fn misconfigured(&self, message: String) -> ModelError {
         ModelError::Misconfigured { connection: self.connection.to_string(), message }
+    }
+
+    fn host(&self) -> &str {
+        self.dialect.address.host()
     }
 
     fn endpoint(&self) -> String {

@@ -8,7 +8,8 @@ use sluicegate_events::{Event, RunId};
 use crate::lock::{Lease, RunLock};
 use crate::{RunRow, StoreError, body, format, row};
 
-/// A run, open for reading.
+/// A run, open for reading. One that somebody writes shows what is added; one that nobody wrote when it was opened
+/// shows what was there then.
 #[derive(Debug)]
 pub struct RunReader {
     run: RunId,

@@ -91,6 +91,7 @@ pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError
     let new = NewRun {
         run: RunId::generate(),
         inputs,
+        flow: prepared.flow.name.clone(),
         flow_path: prepared.flow.path.display().to_string(),
         environment: prepared.flow.environment.environment_name().map(ToOwned::to_owned),
         hashes: prepared.hashes(),
@@ -205,12 +206,12 @@ fn refuse_changes(then: &PlanHashes, now: &PlanHashes, id: &RunId) -> Result<(),
 fn finish(
     session: &Session,
     prepared: &Prepared,
-    done: &crate::prepared::Done,
+    done: &RunReport,
     shown: &Shown,
     kept: bool,
 ) -> Result<Exit, CliError> {
     let printer = session.printer();
-    let RunReport { status, journal_error, .. } = &done.report;
+    let RunReport { status, journal_error, .. } = done;
     if shown.json {
         let word = match status {
             RunStatus::Completed => "completed",
@@ -218,7 +219,7 @@ fn finish(
             RunStatus::Interrupted => "interrupted",
         };
         printer.data(&report(&done.summary, word).to_json_pretty())?;
-    } else if let Some(outputs) = &done.report.outputs {
+    } else if let Some(outputs) = &done.outputs {
         printer.data(&Value::from(outputs.clone()).to_json_pretty())?;
     }
     show_end(session, prepared, done, kept);

@@ -6,7 +6,7 @@ use sluicegate_value::{Map, Value};
 
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::report::{duration, report};
+use crate::report::report;
 use crate::session::Session;
 use crate::terminal::{harmless, show_duration, show_nodes, show_tokens, table};
 
@@ -152,13 +152,11 @@ fn show(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
     if let Some(started) = summary.started {
         lines.push(format!("started      {started:.0}"));
     }
-    if let Some(duration) = duration(&summary) {
-        lines.push(format!("duration     {}", show_duration(duration)));
-    }
+    lines.push(format!("duration     {}", show_duration(summary.duration())));
     if let Some(tokens) = show_tokens(&summary.usage()) {
         lines.push(format!("tokens       {tokens}"));
     }
-    if let Some(cost) = summary.cost() {
+    if let Some(cost) = summary.cost().filter(|cost| *cost > 0.0) {
         lines.push(format!("cost         ${cost:.6}"));
     }
     if let Some(failure) = &summary.failure {

@@ -42,10 +42,7 @@ fn a_server_on_this_machine_needs_no_key() {
         (base_url.as_str(), api_key.unwrap().expose(), organization.as_deref()),
         ("https://api.openai.com/v1", "key", Some("org"))
     );
-    check_refused(
-        "{type: open_ai}",
-        "`connections.c.api_key` is missing or empty\n  help: give `connections.c` a `api_key`; if it is `${NAME}`, that variable is empty\n",
-    );
+    check_refused("{type: open_ai}", "`connections.c.api_key` is missing\n  help: give `connections.c` a `api_key`\n");
 }
 
 #[test]
@@ -91,9 +88,20 @@ fn every_unset_variable_of_a_connection_is_told_once() {
 
 #[test]
 fn an_empty_variable_is_no_key() {
-    let told =
-        connection("{type: azure_open_ai, api_base: 'https://x', api_key: '${KEY}'}", &[("KEY", "")]).unwrap_err();
-    assert!(told.starts_with("config/config.yaml:2:60: `connections.c.api_key` is missing or empty\n"), "{told}");
+    let told = |yaml: &str| connection(yaml, &[("KEY", " "), ("BASE", "")]).unwrap_err();
+    assert_eq!(
+        told("{type: azure_open_ai, api_base: 'https://x', api_key: '${KEY}'}"),
+        "config/config.yaml:2:60: `connections.c.api_key` is empty\n  help: the value comes from `KEY` of the process: set it, or leave `api_key` out\n",
+    );
+    assert_eq!(
+        told("{type: open_ai, base_url: '${BASE}', api_key: k}"),
+        "config/config.yaml:2:32: `connections.c.base_url` is empty\n  help: the value comes from `BASE` of the process: set it, or leave `base_url` out\n",
+    );
+    assert_eq!(
+        told("{type: azure_open_ai, api_base: null, api_key: k, api_version: ''}"),
+        "config/config.yaml:2:69: `connections.c.api_version` is empty\n  help: give it a value, or leave `api_version` out\n\
+         config/config.yaml:2:38: `connections.c.api_base` is empty\n  help: give it a value, or leave `api_base` out\n",
+    );
 }
 
 #[test]
@@ -134,4 +142,54 @@ fn an_address_without_a_scheme_is_refused() {
         "{type: azure_open_ai, api_base: x.openai.azure.com, api_key: k}",
         "config/config.yaml:2:38: `connections.c.api_base` is no address that begins with `https://` or `http://`\n",
     );
+}
+
+#[test]
+fn an_address_with_a_password_or_a_query_is_refused_and_shown_nowhere() {
+    let config = "connections:\n  c: {type: open_ai, api_key: k, base_url: 'https://u:hunter2@x/v1?sig=hunter3'}\nflow_configs: {f: {flow_path: x}}";
+    let environment = Folder::with_config(config).environment("f", None, &[]);
+    let told = messages(&environment.connection("c").unwrap_err());
+    assert_eq!(
+        told,
+        "`connections.c.base_url` (config/config.yaml:2) holds a user or password\n  help: put the secret into `api_key`, and take it out here\n",
+    );
+    let shown: Vec<String> = environment.entries().into_iter().map(|entry| entry.shown).collect();
+    assert!(shown.contains(&"https://[secret]@x/v1?[secret]".to_owned()), "{shown:?}");
+    assert!(!shown.concat().contains("hunter"), "{shown:?}");
+}
+
+#[test]
+fn an_address_without_a_host_is_refused() {
+    check_refused(
+        "{type: open_ai, base_url: 'http://[::1', api_key: k}",
+        "config/config.yaml:2:32: `connections.c.base_url` has a host that is none\n",
+    );
+    check_refused(
+        "{type: open_ai, base_url: 'http://', api_key: k}",
+        "config/config.yaml:2:32: `connections.c.base_url` names no host\n",
+    );
+}
+
+#[test]
+fn a_timeout_of_nothing_is_refused_and_everything_is_told_at_once() {
+    let config = "max_in_flight: -3\nconnections:\n  c: {type: open_ai, api_key: k, timeout: {total: 0, connect: 0s}, retry: {max_attempts: 0, initial: 0, max: -1}}\nflow_configs: {f: {flow_path: x}}";
+    let expected = [
+        "config/config.yaml:1:16: `max_in_flight` takes a whole number of at least 1",
+        "config/config.yaml:3:63: `connections.c.timeout.connect` takes a duration longer than 0",
+        "config/config.yaml:3:51: `connections.c.timeout.total` takes a duration longer than 0",
+        "config/config.yaml:3:90: `connections.c.retry.max_attempts` takes a whole number of at least 1",
+        "config/config.yaml:3:110: `connections.c.retry.max` takes a duration such as `500ms`, `10s` or `2m`",
+    ];
+    let environment = Folder::with_config(config).environment("f", None, &[]);
+    let told = messages(&environment.connection("c").unwrap_err());
+    assert_eq!(told.lines().count(), expected.len(), "{told}");
+    for (line, expected) in told.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{told}");
+    }
+
+    let all = Folder::with_config(&config.replace("api_key: k", "api_kee: k")).problems();
+    for expected in expected.iter().map(|expected| expected.split(": `").nth(1).unwrap()) {
+        assert!(all.contains(expected), "{expected} in {all}");
+    }
+    assert!(all.contains("`api_kee`"), "{all}");
 }

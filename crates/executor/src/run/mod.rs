@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
         let ledger = Ledger::new(engine, new.run, 0);
         let mut run = Self::with(engine, plan, new.inputs.clone(), ledger, spans, root);
         run.record_of_run(EventKind::RunStarted {
-            flow: plan.name.to_string(),
+            flow: if new.flow.is_empty() { plan.name.to_string() } else { new.flow },
             flow_path: new.flow_path,
             environment: new.environment,
             inputs: new.inputs,

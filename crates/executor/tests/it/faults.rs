@@ -107,7 +107,7 @@ async fn a_model_error_says_what_one_can_do() {
         Answer::error(ModelError::TimedOut { phase: Phase::Total, after: Duration::from_secs(3) })
     });
     let (report, _) = run(&ask_with("timeout: 9s"), &model, r#"{"q": "hi"}"#).await;
-    assert_eq!(report.failure.unwrap().message, "no complete reply within 3s");
+    assert_eq!(report.failure.unwrap().message, "no complete reply within 3 s");
 }
 
 /// `quick` fails soon, `slow` is at its call, `later` would follow `slow`; `inside` is a map with calls in flight.

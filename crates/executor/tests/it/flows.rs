@@ -306,7 +306,7 @@ async fn a_secret_in_two_pieces_of_a_reply_is_not_heard() {
     engine.options.stream = true;
     // The fake model breaks its replies after each blank.
     engine.redact.rewrite = Arc::new(|text| text.contains("s3c ret").then(|| text.replace("s3c ret", "***")));
-    engine.redact.longest = 7;
+    engine.redact.begun = begun("s3c ret");
     engine.listeners = Listeners::new(vec![Box::new(Pieces(Arc::clone(&pieces)))]);
     run_with(&engine, &plan(&[("flow.dag.yaml", ASK), ASK_TEMPLATE]), r#"{"q": "x"}"#).await;
     assert_eq!(pieces.lock().unwrap().concat(), "it is ***, is it");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sluicegate_events::{CallEnd, Event, EventKind, Journal, JournalError, Outcome, RunStatus};
-use sluicegate_executor::{Engine, Listeners, NewRun, Options, Redact, RunReport, Start};
+use sluicegate_executor::{Begun, Engine, Listeners, NewRun, Options, Redact, RunReport, Start};
 use sluicegate_flow::bind::{self, Bindings, BoundPlan};
 use sluicegate_flow::compile::{CompileOptions, compile};
 use sluicegate_flow::files::MemoryFiles;
@@ -209,6 +209,11 @@ impl MemoryJournal {
     }
 }
 
+/// How much of a text's end may be the beginning of `secret`.
+pub(crate) fn begun(secret: &'static str) -> Begun {
+    Arc::new(move |text| (1..secret.len()).rev().find(|length| text.ends_with(&secret[..*length])).unwrap_or(0))
+}
+
 /// An engine of these parts.
 pub(crate) fn engine(model: &Arc<FakeModel>, journal: &Arc<MemoryJournal>) -> Engine {
     Engine {
@@ -218,7 +223,7 @@ pub(crate) fn engine(model: &Arc<FakeModel>, journal: &Arc<MemoryJournal>) -> En
         prices: Prices([("m".into(), Price { input: 1.0, cached_input: None, output: 2.0 })].into()),
         redact: Redact {
             rewrite: Arc::new(|text| text.contains("s3cret").then(|| text.replace("s3cret", "***"))),
-            longest: 6,
+            begun: begun("s3cret"),
         },
         options: Options::default(),
     }

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use petgraph::graph::{DiGraph, NodeIndex};
 use sluicegate_model::ConnectionName;
-use sluicegate_source::{Problem, SourceFile, suggest};
+use sluicegate_source::{Problem, SourceFile, Span, suggest};
 use sluicegate_value::{Value, python};
 
 use crate::file::quoted;
 use crate::plan::{Activate, Node, NodeId, NodeKind, NodeName, Operand, Place, Plan, runs_python};
-use crate::prompty::PromptyFile;
+use crate::prompty::{PromptyFile, Version};
 use crate::reference;
 
 pub use setting::{Setting, SettingTarget};
@@ -160,6 +160,9 @@ impl Binder<'_, '_> {
                 }
                 self.check_connection(&name, connection.as_ref(), llm.connection.as_ref(), &place);
                 llm.connection = connection.or_else(|| llm.connection.take());
+                if !["deployment_name", "model"].iter().any(|key| node.inputs.get(*key).is_some_and(names_something)) {
+                    self.no_deployment(&name, "give it one (`deployment_name:` in its inputs)", &place);
+                }
             }
             NodeKind::Prompty(prompty) => {
                 let own = prompty.model.connection.clone().map(ConnectionName);
@@ -170,6 +173,13 @@ impl Binder<'_, '_> {
                 let mut bound = self.prompty(prompty, connection, deployment);
                 if is_inline {
                     bound.model.connection = Some(inline_connection_name(&bound.file));
+                }
+                if bound.model.deployment.is_none() {
+                    let own = match bound.version {
+                        Version::V1 => "give it one (`azure_deployment` or `model` in its `configuration`)",
+                        Version::V2 => "give it one (`id` in its `model`)",
+                    };
+                    self.no_deployment(&name, own, &Place { file: bound.file.clone(), span: Span::default() });
                 }
                 *prompty = Arc::new(bound);
             }
@@ -298,6 +308,13 @@ impl Binder<'_, '_> {
         }
     }
 
+    fn no_deployment(&mut self, node: &NodeName, own: &str, place: &Place) {
+        let message = format!("node `{node}` names no deployment and no model");
+        let help = format!("{own}, or give the flow one (`deployment_name:` in its config section)");
+        self.problems
+            .push(Problem::error("flow::no_deployment", message).in_file(&place.file).at(place.span, "").help(help));
+    }
+
     /// A prompty with its variables filled in, and another model where the outside says so. Variables that only
     /// what was replaced would read are not asked for.
     fn prompty(
@@ -353,6 +370,11 @@ impl Binder<'_, '_> {
             file: prompty.file.clone(),
         }
     }
+}
+
+/// Whether an operand may hold the name of a model.
+fn names_something(operand: &Operand) -> bool {
+    !matches!(operand, Operand::Literal(value) if value.is_null() || value.as_str().is_some_and(str::is_empty))
 }
 
 /// The graph that a list of nodes spells out.

@@ -11,11 +11,25 @@ use super::session::Session;
 use crate::file::{NodeFile, Written, missing_key, quoted};
 use crate::plan::{LlmNode, NodeId, NodeKind, Operand, PythonNode};
 use crate::prompty::PromptyFile;
-use crate::request::{Api, is_api_parameter};
-use crate::template::{Expression, Mode, Template};
+use crate::reference;
+use crate::request::{Api, api_parameters, is_api_parameter};
+use crate::template::{Expression, Mode, Template, has_role_header};
 
 /// A node's inputs.
 pub(super) type Inputs = IndexMap<Arc<str>, Operand>;
+
+/// Keys that only some kinds of nodes take.
+const OF_KINDS: [(&str, &[&str]); 9] = [
+    ("source", &["llm", "prompt", "python", "custom_llm", "prompty", "flow", "map", "loop", "csharp"]),
+    ("connection", &["llm", "custom_llm", "python", "embedding"]),
+    ("api", &["llm", "custom_llm"]),
+    ("expression", &["expression"]),
+    ("over", &["map"]),
+    ("as", &["map"]),
+    ("concurrency", &["map"]),
+    ("until", &["loop"]),
+    ("max_iterations", &["loop"]),
+];
 
 impl Session<'_> {
     /// What a node does. `None` when a problem was reported.
@@ -27,7 +41,9 @@ impl Session<'_> {
         written: &NodeFile<'_>,
         inputs: &mut Inputs,
     ) -> Option<NodeKind> {
-        match self.kind_word(scope, name, written)? {
+        let kind = self.kind_word(scope, name, written)?;
+        self.keys_of_other_kinds(scope, name, written, kind);
+        match kind {
             "llm" => self.llm(scope, name, written, inputs),
             "prompt" => self.prompt(scope, name, written, inputs),
             "python" => self.python(scope, name, written),
@@ -46,6 +62,19 @@ impl Session<'_> {
                 let at = written.kind.as_ref().map_or(name.at, |kind| kind.at);
                 self.report(scope.problem("flow::kind_not_supported", at, message));
                 None
+            }
+        }
+    }
+
+    /// Keys that mean nothing to a node of this kind.
+    fn keys_of_other_kinds(&mut self, scope: &Scope, name: &Written, written: &NodeFile<'_>, kind: &str) {
+        for entry in written.keys {
+            let Some((_, kinds)) = OF_KINDS.iter().find(|(key, _)| *key == &*entry.key) else { continue };
+            let is_nothing = entry.value.as_scalar().is_some_and(sluicegate_value::Value::is_null);
+            if !kinds.contains(&kind) && !is_nothing {
+                let message = format!("`{}` has no effect on `{kind}` node `{}`", entry.key, name.text);
+                let problem = scope.warning("flow::unused_key", entry.key_span, message);
+                self.report(problem.help(format!("it is for nodes of kind {}", quoted(kinds.iter().copied()))));
             }
         }
     }
@@ -81,9 +110,33 @@ impl Session<'_> {
                 self.unsupplied(name, &template, variable, *at, supplied.iter().filter(parameter));
             }
         }
+        self.unused_inputs(scope, name, written, api, &template);
+        let could_bring = |(variable, _): &(Arc<str>, Span)| {
+            inputs.get(variable).is_some_and(|operand| brings_role_header(scope, operand))
+        };
+        if api == Api::Chat && !template.has_role_header() && !template.variables().iter().any(could_bring) {
+            let help = "write `system:` or `user:` on a line of its own; for the completion API, give the node \
+                `api: completion`";
+            self.report(no_role_header(template.file()).help(help));
+            sound = false;
+        }
         self.load_images(scope, name, written, &template, inputs);
         let connection = written.connection.as_ref().map(|connection| (&*connection.text).into());
         sound.then(|| NodeKind::Llm(LlmNode { template, completion: written.completion, connection }))
+    }
+
+    /// What neither the API nor the template takes: most often a slip.
+    fn unused_inputs(&mut self, scope: &Scope, name: &Written, written: &NodeFile<'_>, api: Api, template: &Template) {
+        let variables = template.variables().iter().map(|(variable, _)| &**variable);
+        let known: Vec<&str> = api_parameters(api).map(|parameter| -> &str { parameter }).chain(variables).collect();
+        for entry in written.inputs.iter().filter(|entry| !known.contains(&&*entry.key)) {
+            let message = format!("input `{}` of node `{}` is used by nothing", entry.key, name.text);
+            let problem = scope.warning("flow::unused_input", entry.key_span, message);
+            self.report(match suggest::nearest(&entry.key, known.iter().copied()) {
+                Some(near) => problem.help(format!("did you mean `{near}`?")),
+                None => problem.help("its template does not read it, and the API has no such parameter"),
+            });
+        }
     }
 
     fn prompt(
@@ -239,5 +292,23 @@ impl Session<'_> {
                 None
             }
         }
+    }
+}
+
+/// What a chat's template without a role header is.
+pub(super) fn no_role_header(file: &Arc<SourceFile>) -> Problem {
+    Problem::error("flow::no_role_header", "the template has no `system:` / `user:` line")
+        .in_file(file)
+        .at(Span::default(), "")
+}
+
+/// Whether what a variable holds may open a message: text of `prompt` and `python` nodes, and the author's own.
+fn brings_role_header(scope: &Scope, operand: &Operand) -> bool {
+    match operand {
+        Operand::Literal(value) => {
+            value.as_str().is_some_and(|text| reference::variable(text).is_some() || has_role_header(text))
+        }
+        Operand::Input(_) => false,
+        Operand::Output { node, .. } => scope.authors.get(node.index()) == Some(&true),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use sluicegate_source::{Problem, yaml};
+use sluicegate_source::{Problem, Span, yaml};
 
 use super::VariantChoice;
 use super::includes::Folder;
@@ -20,6 +20,18 @@ use crate::plan::{MessageFormat, Need, NeedKind, Node, NodeId, NodeName, Operand
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause, where a retry policy does not say.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A name that is none: nothing, or what no terminal and no reference can hold.
+pub(super) fn bad_name(scope: &Scope, owner: &str, name: &str, at: Span) -> Option<Problem> {
+    let message = if name.trim().is_empty() {
+        format!("the name of {owner} is empty")
+    } else if name.contains(char::is_control) {
+        format!("the name of {owner} holds control characters: {name:?}")
+    } else {
+        return None;
+    };
+    Some(scope.problem("flow::bad_name", at, message).help("use letters, digits and `_`"))
+}
 
 impl Session<'_> {
     /// Compiles a flow file. What is wrong is reported; what is returned then is of no use.
@@ -37,6 +49,11 @@ impl Session<'_> {
                 return None;
             }
         };
+        if document.root.as_scalar().is_some_and(sluicegate_value::Value::is_null) {
+            let help = "a flow has `nodes:`, most often `inputs:` and `outputs:` too";
+            self.report(Problem::error("flow::empty_file", "the file is empty").in_file(&file).help(help));
+            return None;
+        }
         if let Some(entry) = document.root.entry("entry") {
             self.report(flex(path).in_file(&file).at(entry.key_span, ""));
             return None;
@@ -52,6 +69,7 @@ impl Session<'_> {
             inputs: IndexMap::new(),
             names: HashMap::new(),
             aggregation: Vec::new(),
+            authors: Vec::new(),
             edges: Vec::new(),
             needs: Vec::new(),
         };
@@ -120,12 +138,15 @@ impl Session<'_> {
         let mut first_places = HashMap::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             scope.aggregation.push(node.aggregation);
+            let kind = node.kind.as_ref().map(|kind| &*kind.text);
+            scope.authors.push(node.role_headers && matches!(kind, None | Some("prompt" | "python" | "custom_llm")));
             let Some(Written { text, at }) = &node.name else {
                 let help = "references and results call it by that";
                 self.report(missing_key(&scope.file, node.at, "a node", "name", help));
                 names.push(NodeName::from(""));
                 continue;
             };
+            self.node_name(scope, text, *at);
             match first_places.get(text) {
                 None => {
                     first_places.insert(text.clone(), *at);
@@ -140,6 +161,17 @@ impl Session<'_> {
             names.push(NodeName(text.clone()));
         }
         names
+    }
+
+    /// Says what is wrong with a node's name by itself.
+    fn node_name(&mut self, scope: &Scope, name: &str, at: Span) {
+        if let Some(problem) = bad_name(scope, "a node", name, at) {
+            self.report(problem);
+        } else if matches!(name, "inputs" | "flow") || name.contains('.') {
+            let message = format!("no reference can reach a node named `{name}`");
+            let help = if name.contains('.') { "use `_` in place of `.`" } else { "call it something else" };
+            self.report(scope.warning("flow::unreachable_name", at, message).help(help));
+        }
     }
 
     fn node(&mut self, scope: &mut Scope, id: NodeId, written: &NodeFile<'_>) -> Option<Node> {

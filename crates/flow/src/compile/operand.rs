@@ -23,6 +23,8 @@ pub(super) struct Scope {
     pub(super) names: HashMap<Arc<str>, NodeId>,
     /// By node: whether it is an aggregation node.
     pub(super) aggregation: Vec<bool>,
+    /// By node: whether its text may open messages, as an author's may.
+    pub(super) authors: Vec<bool>,
     pub(super) edges: Vec<Edge>,
     pub(super) needs: Vec<Need>,
 }

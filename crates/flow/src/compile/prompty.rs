@@ -33,7 +33,9 @@ impl Session<'_> {
         for input in &prompty.inputs {
             let default = input.default.clone().or_else(|| (!input.required).then_some(Value::Null));
             let at = Place { file: file.clone(), span: input.span };
-            let spec = InputSpec { kind: InputType::Untouched, default, description: input.description.clone(), at };
+            let secret = input.kind.as_deref() == Some("secret");
+            let description = input.description.clone();
+            let spec = InputSpec { kind: InputType::Untouched, default, secret, description, at };
             inputs.insert(input.name.clone(), spec);
             operands.insert(input.name.clone(), Operand::Input(input.name.clone()));
         }

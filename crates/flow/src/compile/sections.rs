@@ -9,6 +9,7 @@ use sluicegate_source::yaml::Entry;
 use sluicegate_value::Value;
 
 use super::VariantChoice;
+use super::nodes::bad_name;
 use super::operand::Scope;
 use super::session::Session;
 use crate::coerce::{CoerceError, coerce, shortened};
@@ -22,6 +23,7 @@ impl Session<'_> {
     pub(super) fn inputs(&mut self, scope: &mut Scope, written: &FlowFile<'_>, format: MessageFormat) {
         for input in &written.inputs {
             let name = &input.name;
+            self.report_all(bad_name(scope, "an input", &name.text, name.at));
             let kind = input.kind.as_ref().and_then(|kind| input_type(&kind.text));
             if !input.has_type {
                 let owner = format!("input `{}`", name.text);
@@ -58,7 +60,9 @@ impl Session<'_> {
                     }
                 }
             });
-            let spec = InputSpec { kind, default, description: input.description.clone(), at: scope.place(name.at) };
+            let secret = input.kind.as_ref().is_some_and(|kind| &*kind.text == "secret");
+            let description = input.description.clone();
+            let spec = InputSpec { kind, default, secret, description, at: scope.place(name.at) };
             scope.inputs.insert(name.text.clone(), spec);
         }
     }
@@ -68,6 +72,7 @@ impl Session<'_> {
         let mut outputs = IndexMap::new();
         for output in &written.outputs {
             let name = &output.name;
+            self.report_all(bad_name(scope, "an output", &name.text, name.at));
             let Some(reference) = output.reference else {
                 let owner = format!("output `{}`", name.text);
                 let mut problem =
@@ -116,7 +121,10 @@ impl Session<'_> {
                 continue;
             }
             let Some(variants) = by_node.get(&*name.text) else {
-                let message = format!("node `{}` uses variants, but `node_variants` has none for it", name.text);
+                let message = match wanted {
+                    Some(choice) => format!("node `{}` has no variants, so none is `{}`", name.text, choice.variant),
+                    None => format!("node `{}` uses variants, but `node_variants` has none for it", name.text),
+                };
                 self.report(scope.problem("flow::unknown_variant", name.at, message));
                 nodes.push(node.unusable());
                 continue;

@@ -8,9 +8,10 @@ use sluicegate_source::{Problem, Severity, SourceFile, Span};
 
 use super::extent::Extent;
 use super::includes::Folder;
+use super::kinds::no_role_header;
 use crate::files::{FileError, Files, file_name, join, parent, read_text};
 use crate::plan::Plan;
-use crate::prompty::PromptyFile;
+use crate::prompty::{PromptyFile, Version};
 use crate::template::{Mode, Template};
 
 /// One compilation, inner flows included.
@@ -154,6 +155,12 @@ impl<'f> Session<'f> {
         let prompty = match PromptyFile::read(source, &read_beside) {
             Ok(prompty) => {
                 self.problems.extend(prompty.warnings.iter().cloned());
+                // Text before a role line of version 2 is the system's.
+                let is_chat = prompty.version == Version::V1 && &*prompty.model.api == "chat";
+                if is_chat && !prompty.template.has_role_header() {
+                    let help = "write `system:` or `user:` on a line of its own";
+                    self.problems.push(no_role_header(&prompty.file).help(help));
+                }
                 Some(Arc::new(prompty))
             }
             Err(problems) => {

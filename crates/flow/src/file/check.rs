@@ -87,7 +87,13 @@ fn check_shape(file: &Arc<SourceFile>, node: &Node, shape: &'static Shape, key: 
         (Shape::Word(words), _) => problems.push(wrong(&format!("a {}", words.noun))),
         (Shape::ListOf(item), Data::List(items)) => {
             for value in items {
-                check_shape(file, value, item, key, problems);
+                match item {
+                    Shape::Section(section) if value.as_map().is_none() => {
+                        let message = format!("{} must be a map, not {}", section.name, value.described());
+                        problems.push(Problem::error("flow::wrong_type", message).in_file(file).at(value.span, ""));
+                    }
+                    _ => check_shape(file, value, item, key, problems),
+                }
             }
         }
         (Shape::ListOf(_), _) => problems.push(wrong("a list")),

@@ -196,7 +196,11 @@ pub(crate) static NODE: Section = Section {
         key("max_iterations", Shape::Whole(1), "The most rounds of a `loop` node."),
         key("retry", Shape::Section(&RETRY), "How often the node is tried, beyond what its connection does by itself."),
         key("timeout", Shape::Duration, "How long one attempt may take."),
-        key("cache", Shape::Boolean, "Whether recorded replies may answer its model calls; without effect in this version."),
+        key(
+            "cache",
+            Shape::Boolean,
+            "Whether recorded replies may answer its model calls; without effect in this version.",
+        ),
         key(
             "role_headers",
             Shape::Boolean,

@@ -60,6 +60,8 @@ pub(crate) struct NodeFile<'y> {
     pub(crate) name: Option<Written>,
     /// The whole entry.
     pub(crate) at: Span,
+    /// Everything that is written in it.
+    pub(crate) keys: &'y [Entry],
     pub(crate) kind: Option<Written>,
     pub(crate) has_kind: bool,
     pub(crate) source: Option<SourceSection>,
@@ -162,6 +164,7 @@ impl<'y> NodeFile<'y> {
         Self {
             name: name(node, "name"),
             at: node.span,
+            keys: node.as_map().unwrap_or_default(),
             kind: text(node, "type").filter(|kind| keys::KINDS.words.contains(&&*kind.text)),
             has_kind: present(node, "type").is_some(),
             source: present(node, "source").filter(|source| source.as_map().is_some()).map(|source| SourceSection {

@@ -36,7 +36,12 @@ pub struct RequestError {
 /// `parameters` is ours: a map of whatever else the endpoint takes, put into the body as it is.
 #[must_use]
 pub fn is_api_parameter(api: Api, name: &str) -> bool {
-    const BOTH: [&str; 13] = [
+    api_parameters(api).any(|known| known == name)
+}
+
+/// The names for which [`is_api_parameter`] holds.
+pub(crate) fn api_parameters(api: Api) -> impl Iterator<Item = &'static str> {
+    const BOTH: [&str; 14] = [
         "prompt",
         "deployment_name",
         "model",
@@ -50,14 +55,15 @@ pub fn is_api_parameter(api: Api, name: &str) -> bool {
         "frequency_penalty",
         "logit_bias",
         "user",
+        "parameters",
     ];
     const CHAT: [&str; 6] = ["function_call", "functions", "tool_choice", "tools", "response_format", "seed"];
     const COMPLETION: [&str; 4] = ["suffix", "logprobs", "echo", "best_of"];
-    let own: &[&str] = match api {
+    let own: &[&'static str] = match api {
         Api::Chat => &CHAT,
         Api::Completion => &COMPLETION,
     };
-    BOTH.contains(&name) || own.contains(&name) || name == "parameters"
+    BOTH.into_iter().chain(own.iter().copied())
 }
 
 /// The request of an `llm` node: `parameters` are the node's inputs that are API parameters (others are ignored),

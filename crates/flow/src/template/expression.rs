@@ -51,7 +51,16 @@ impl Expression {
         let tokens = Scanner::new(text, true).expression().map_err(problem)?;
         check::names(text, &tokens, base).map_err(problem)?;
         let rewritten = rewrite::expression(text, &tokens);
-        let env = super::compiled(base, &rewritten).map_err(problem)?;
+        let end = text.trim_end().len();
+        let env = super::compiled(base, &rewritten).map_err(|error| {
+            // What follows the text is ours: nobody shall read of brackets that he did not write.
+            let is_at_end = error.at.start >= end && error.message.contains("unexpected `)`");
+            problem(if is_at_end {
+                SyntaxError { message: "something is missing at its end".to_owned(), at: error.at }
+            } else {
+                error
+            })
+        })?;
         let undeclared = env.get_template(engine::NAME).map(|template| template.undeclared_variables(false));
         let variables = check::variables(text, &undeclared.unwrap_or_default(), &[&tokens]);
         let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();

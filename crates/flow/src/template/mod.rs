@@ -208,6 +208,12 @@ impl Template {
         &self.image_variables
     }
 
+    /// Whether a line of its own is, or may become, a role header: `user:`, `{{ role }}:`.
+    #[must_use]
+    pub fn has_role_header(&self) -> bool {
+        marks::is_marked(&self.rewritten.text)
+    }
+
     /// Whose habits it follows.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -263,6 +269,12 @@ impl Template {
         }
         inputs::item(&binding.value, origin)
     }
+}
+
+/// Whether an author's text has a line that is a role header.
+#[must_use]
+pub fn has_role_header(text: &str) -> bool {
+    marks::mark_headers(text).is_some()
 }
 
 /// What stands in a rendered prompty of version 2 where the turns of a thread input belong. An input is a thread if

@@ -100,7 +100,12 @@ impl<'a> Scanner<'a> {
 
     /// The tokens of an expression that stands alone.
     pub(super) fn expression(mut self) -> Result<Vec<Token>, SyntaxError> {
-        Ok(self.tag(0, "")?.tokens)
+        let tokens = self.tag(0, "").map_err(|error| SyntaxError {
+            // An expression that stands alone has nothing around it to set a variable in.
+            message: error.message.replace(" with `{% set %}`", ": let a node before it compute a part"),
+            ..error
+        })?;
+        Ok(tokens.tokens)
     }
 
     fn byte(&self, at: usize) -> u8 {

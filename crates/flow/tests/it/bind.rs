@@ -14,7 +14,7 @@ inputs: {q: {type: int, default: 1}}
 outputs: {r: {reference: '${ask.output.text}'}}
 nodes:
 - {name: ask, type: llm, source: {path: llm.jinja2}, connection: own, inputs: {x: '${inputs.q}', model: small}}
-- {name: other, type: llm, source: {path: llm.jinja2}, inputs: {x: '${ask.output.text}', temperature: 0}}
+- {name: other, type: llm, source: {path: llm.jinja2}, inputs: {x: '${ask.output.text}', temperature: 0, model: large}}
 - {name: token, type: expression, expression: t, inputs: {t: '${env:TOKEN}'}}
 ";
 
@@ -184,7 +184,7 @@ fn an_inner_flow_is_bound_once_unless_one_of_its_runs_asks_another_model() {
         ),
         (
             "g/flow.dag.yaml",
-            "outputs: {}\nnodes:\n- {name: ask, type: llm, source: {path: llm.jinja2}, connection: own, inputs: {x: '${env:UNSET}'}}\n",
+            "outputs: {}\nnodes:\n- {name: ask, type: llm, source: {path: llm.jinja2}, connection: own, inputs: {x: '${env:UNSET}', model: m}}\n",
         ),
         ("g/llm.jinja2", "user:\n{{x}}\n"),
     ]);
@@ -248,4 +248,31 @@ fn no_value_of_a_variable_is_printed() {
     ] {
         assert!(!printed.contains("hunter2"), "{printed}");
     }
+}
+
+#[test]
+fn a_model_node_without_a_deployment_is_told() {
+    let plan = plan_of(&[
+        (
+            "f/flow.dag.yaml",
+            "inputs: {m: {type: string}}\noutputs: {}\nnodes:\n- {name: a, type: llm, source: {path: l.jinja2}, connection: c}\n- {name: b, type: llm, source: {path: l.jinja2}, connection: c, inputs: {model: ''}}\n- {name: c, type: llm, source: {path: l.jinja2}, connection: c, inputs: {model: '${inputs.m}'}}\n- {name: d, type: prompty, source: {path: p.prompty}}\n",
+        ),
+        ("f/l.jinja2", "user:\nhello\n"),
+        (
+            "f/p.prompty",
+            "---\nmodel:\n  api: chat\n  configuration: {type: openai, model: '${env:M}'}\n---\nuser:\nhello\n",
+        ),
+    ]);
+    let variable = |_: &str| Some("".into());
+    let mut bindings = Bindings::new(&variable);
+    assert_eq!(
+        problems(&plan, &bindings),
+        [
+            "flow::no_deployment f/flow.dag.yaml:4:10: node `a` names no deployment and no model",
+            "flow::no_deployment f/flow.dag.yaml:5:10: node `b` names no deployment and no model",
+            "flow::no_deployment f/p.prompty:1:1: node `d` names no deployment and no model",
+        ]
+    );
+    bindings.deployment_name = Some("gpt".into());
+    assert!(bind(&plan, &bindings).is_ok());
 }

@@ -236,6 +236,7 @@ nodes:
             ("f/broken.jinja2", "ok\n{% if %}"),
         ],
         &[
+            "warning flow::unused_input f/flow.dag.yaml:4:63: input `question` of node `ask` is used by nothing [did you mean `qestion`?]",
             "error flow::reserved_variable f/ask.jinja2:2:4: a template variable of `llm` node `ask` is named like API parameter `temperature` [rename it]",
             "warning flow::unsupplied_variable f/ask.jinja2:4:4: node `ask` gives no `qestion`: it prints as nothing [did you mean `question`?]",
             "error flow::reserved_variable f/say.jinja2:1:4: a variable of `prompt` node `say` cannot be named `template` [rename it]",
@@ -326,6 +327,10 @@ fn variants_that_do_not_exist_are_named() {
             "error flow::unknown_variant f/flow.dag.yaml: there is no node `m` to choose a variant of [did you mean `n`?]"
         ]
     );
+    let plain = VARIANTS.replace(", use_variants: true", ", type: expression, expression: \"1\"");
+    let choice = CompileOptions { variant: VariantChoice::parse("${n.v9}") };
+    let told = problems_of(&[("f/flow.dag.yaml", plain.split("node_variants").next().unwrap())], &choice);
+    assert_eq!(told, ["error flow::unknown_variant f/flow.dag.yaml:3:10: node `n` has no variants, so none is `v9`"]);
     let none = VARIANTS.replace("node_variants:\n  n:", "node_variants:\n  m:");
     check_problems(
         &none,
@@ -550,4 +555,111 @@ fn a_file_is_read_once_however_many_nodes_use_it() {
     let compiled = sluicegate_flow::compile::compile(&files, "f", &CompileOptions::default());
     assert_eq!(compiled.plan.unwrap().nodes.len(), 20);
     assert_eq!(files.1.into_inner(), 2);
+}
+
+#[test]
+fn a_chat_template_needs_a_role_header_that_it_or_its_author_writes() {
+    let flow = "\
+inputs: {q: {type: string}}
+outputs: {}
+nodes:
+- {name: p, type: prompt, source: {path: plain.jinja2}, inputs: {x: '${inputs.q}'}}
+- {name: wrong, type: llm, source: {path: plain.jinja2}, inputs: {x: '${inputs.q}'}}
+- {name: text, type: llm, api: completion, source: {path: plain.jinja2}, inputs: {x: '${inputs.q}'}}
+- {name: wired, type: llm, source: {path: wired.jinja2}, inputs: {x: '${p.output}'}}
+- {name: literal, type: llm, source: {path: wired.jinja2}, inputs: {x: \"user:\\nhi\"}}
+- {name: printed, type: llm, source: {path: printed.jinja2}, inputs: {x: '${inputs.q}'}}
+- {name: prompty, type: prompty, source: {path: p.prompty}}
+- {name: fine, type: prompty, source: {path: fine.prompty}, inputs: {x: 1}}
+";
+    let front = "---\nmodel: {api: chat, configuration: {type: openai, model: m}}\n---\n";
+    let (bare, fine) = (format!("{front}hello\n"), format!("{front}{{{{x}}}}:\nhello\n"));
+    check_problems(
+        flow,
+        &[
+            ("f/plain.jinja2", "user: {{x}}\n"),
+            ("f/wired.jinja2", "{{x}}\n"),
+            ("f/printed.jinja2", "{{x}}:\nhi\n"),
+            ("f/p.prompty", &bare),
+            ("f/fine.prompty", &fine),
+        ],
+        &[
+            "error flow::no_role_header f/plain.jinja2:1:1: the template has no `system:` / `user:` line [write `system:` or `user:` on a line of its own; for the completion API, give the node `api: completion`]",
+            "error flow::no_role_header f/p.prompty:1:1: the template has no `system:` / `user:` line [write `system:` or `user:` on a line of its own]",
+        ],
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    check_problems(
+        "\
+outputs: {}
+nodes:
+- {name: a, type: llm, source: {path: l.jinja2}, inputs: {tempratur: 0, audience: all}, over: [1]}
+- {name: b, type: expression, expression: '1', source: {path: l.jinja2}, concurrency: 2, until:}
+",
+        &[("f/l.jinja2", "user:\nhello\n")],
+        &[
+            "warning flow::unused_input f/flow.dag.yaml:3:59: input `tempratur` of node `a` is used by nothing [did you mean `temperature`?]",
+            "warning flow::unused_input f/flow.dag.yaml:3:73: input `audience` of node `a` is used by nothing [its template does not read it, and the API has no such parameter]",
+            "warning flow::unused_key f/flow.dag.yaml:3:89: `over` has no effect on `llm` node `a` [it is for nodes of kind `map`]",
+            "warning flow::unused_key f/flow.dag.yaml:4:48: `source` has no effect on `expression` node `b` […",
+            "warning flow::unused_key f/flow.dag.yaml:4:74: `concurrency` has no effect on `expression` node `b` [it is for nodes of kind `map`]",
+        ],
+    );
+}
+
+#[test]
+fn names_that_are_none_and_files_that_are_nothing_are_told() {
+    let help = " [use letters, digits and `_`]";
+    check_problems(
+        "\
+inputs: {'': {type: int}}
+outputs: {}
+nodes:
+- {name: '', type: expression, expression: '1'}
+- {name: \"a\\tb\", type: expression, expression: '1'}
+- {name: inputs, type: expression, expression: '1'}
+- {name: a.b, type: expression, expression: '1'}
+- text
+-
+",
+        &[],
+        &[
+            &format!("error flow::bad_name f/flow.dag.yaml:1:10: the name of an input is empty{help}"),
+            &format!("error flow::bad_name f/flow.dag.yaml:4:10: the name of a node is empty{help}"),
+            &format!(
+                "error flow::bad_name f/flow.dag.yaml:5:10: the name of a node holds control characters: \"a\\tb\"{help}"
+            ),
+            "warning flow::unreachable_name f/flow.dag.yaml:6:10: no reference can reach a node named `inputs` [call it something else]",
+            "warning flow::unreachable_name f/flow.dag.yaml:7:10: no reference can reach a node named `a.b` [use `_` in place of `.`]",
+            "error flow::wrong_type f/flow.dag.yaml:8:3: a node must be a map, not text",
+            "error flow::wrong_type f/flow.dag.yaml:9:2: a node must be a map, not…",
+        ],
+    );
+    for empty in ["", "# nothing\n"] {
+        check_problems(empty, &[], &["error flow::empty_file f/flow.dag.yaml: the file is empty […"]);
+    }
+}
+
+#[test]
+fn an_unfinished_or_endless_expression_says_so_in_its_own_words() {
+    let of = |expression: &str| {
+        let yaml = format!("outputs: {{}}\nnodes:\n- {{name: a, type: expression, expression: '{expression}'}}\n");
+        problems_of(&[("f/flow.dag.yaml", &yaml)], &CompileOptions::default()).concat()
+    };
+    assert_eq!(of("1 +"), "error flow::expression f/flow.dag.yaml:3:47: expression: something is missing at its end");
+    assert!(
+        of(&vec!["1"; 90].join(" + ")).ends_with(
+            "more than 60 operators in a row: take the expression apart: let a node before it compute a part"
+        )
+    );
+    assert!(of("(1 + )").contains('`'), "a bracket of the author is named: {}", of("(1 + )"));
+}
+
+#[test]
+fn a_secret_input_is_known_as_one() {
+    let plan = plan_of_yaml("inputs: {k: {type: secret}, q: {type: string}}\noutputs: {}\nnodes: []\n");
+    assert!(plan.inputs["k"].secret && !plan.inputs["q"].secret);
 }

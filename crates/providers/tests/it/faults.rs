@@ -56,6 +56,14 @@ async fn a_wrong_key() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_says_nothing() {
+    for body in [json!({}), json!({ "error": {} }), json!(null), json!({ "error": { "message": "" } }), json!([])] {
+        check_fails(Answer::json(400, &body), "rejected", "the endpoint refused the request (400): it said no more")
+            .await;
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_deployment() {
     check_fails(
         Answer::error(404, "DeploymentNotFound", "The API deployment for this resource does not exist."),
@@ -189,7 +197,7 @@ async fn the_total_timeout_ends_a_hang() {
     endpoint.queue(Answer::Hang);
     let timeouts = Timeouts { total: Duration::from_millis(100), ..Timeouts::default() };
     let outcome = call(&*model(Connection { timeouts, ..connection(open_ai(&endpoint.url())) }), &request()).await;
-    assert_eq!(outcome.error().to_string(), "no complete reply within 100ms");
+    assert_eq!(outcome.error().to_string(), "no complete reply within 100 ms");
 }
 
 #[tokio::test]

@@ -180,6 +180,16 @@ async fn only_other_machines_are_reached_by_proxy() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_nobody_runs_is_named_without_its_password() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let proxies = Proxies { http: Some(format!("http://u:hunter2@{closed}")), ..Proxies::default() };
+    let models = connect(vec![connection(open_ai("http://far.invalid"))], Options { proxies, ..Options::default() });
+    let error = call(&*models.chat(&"c".into()).unwrap(), &request()).await.result.unwrap_err().to_string();
+    let expected = format!("cannot reach http://far.invalid: by way of the proxy http://{closed}: ");
+    assert!(error.starts_with(&expected) && !error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
 async fn tls_is_spoken_to_https_addresses() {
     let endpoint = Endpoint::start();
     let outcome = call(&*model(connection(open_ai(&endpoint.url().replace("http:", "https:")))), &request()).await;

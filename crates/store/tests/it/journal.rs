@@ -121,11 +121,11 @@ fn ephemeral_events_are_not_kept() {
 fn a_kind_of_a_later_version_is_kept_word_for_word_and_read_as_unknown() {
     let place = place();
     let run = written(&place.store, "one", vec![started("f", None)]);
-    let reader = place.store.open_run(&run).unwrap();
     let body = r#"{"seq":2,"at":"2026-01-01T00:00:00Z","run":"one","kind":"node_dreamt","of":{"sheep":1.0}}"#;
-    let file = rusqlite::Connection::open(reader.place()).unwrap();
+    let file = rusqlite::Connection::open(place.store.root().join("runs/one.db")).unwrap();
     file.execute("INSERT INTO events VALUES (2, '2026-01-01T00:00:00Z', NULL, '', 'node_dreamt', ?1)", [body]).unwrap();
 
+    let reader = place.store.open_run(&run).unwrap();
     assert_eq!(reader.events().unwrap()[1].kind, EventKind::Unknown);
     let row = reader.rows_after(1, 1).unwrap().remove(0);
     assert_eq!((row.kind.as_str(), row.body.as_str()), ("node_dreamt", body));
