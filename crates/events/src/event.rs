@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sluicegate_model::{ChatReply, TraceContext, Usage};
+use sluicegate_model::{TraceContext, Usage};
 use sluicegate_value::{Map, Value};
 
-use crate::{Failure, Scope};
+use crate::{CallEnd, Failure, Outcome, PlanHashes, RunStatus, Scope};
 
 /// The name of one run: sortable by time, unique without a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,13 +56,13 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpanRef {
     /// The trace.
-    #[serde(with = "hex128")]
+    #[serde(with = "crate::hex::of_u128")]
     pub trace_id: u128,
     /// The span.
-    #[serde(with = "hex64")]
+    #[serde(with = "crate::hex::of_u64")]
     pub span_id: u64,
     /// The span that it is inside of; `None` for a trace's first.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "hex64_option")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::hex::of_optional_u64")]
     pub parent_id: Option<u64>,
     /// Whether it is recorded.
     pub sampled: bool,
@@ -238,134 +238,12 @@ impl EventKind {
     }
 }
 
-/// What came of a node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Outcome {
-    /// It gave an output.
-    Completed {
-        /// The output.
-        output: Value,
-        /// Where the output, a text made by a template, holds role headers of the author's own: byte offsets just after
-        /// each header's colon.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        headers: Vec<u32>,
-        /// Whether it is or holds a Python object, so that a resume must run the node again if a successor needs it.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        opaque: bool,
-    },
-    /// Its condition did not hold, or all that it reads was bypassed.
-    Bypassed,
-    /// It failed.
-    Failed {
-        /// Why.
-        failure: Failure,
-    },
-    /// It waits for something outside.
-    Waiting {
-        /// For what.
-        wait_for: WaitFor,
-    },
-    /// It was stopped because another node failed or the run was interrupted; a resume runs it again.
-    Cancelled,
-}
-
-/// What a node waits for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitFor {
-    /// Somebody's approval.
-    Approval,
-    /// An event of this name.
-    Event(String),
-    /// A time.
-    Until(Timestamp),
-}
-
-/// What came of a model call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "end", rename_all = "snake_case")]
-pub enum CallEnd {
-    /// The model replied.
-    Replied {
-        /// The whole reply.
-        reply: Box<ChatReply>,
-    },
-    /// It did not.
-    Failed {
-        /// Why.
-        failure: Failure,
-    },
-    /// The call was given up (another node failed, or the run was interrupted).
-    Cancelled,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunStatus {
-    /// Every output is there.
-    Completed,
-    /// A node failed.
-    Failed,
-    /// Somebody stopped it; it can be resumed.
-    Interrupted,
-}
-
-/// What must be the same when a run is resumed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanHashes {
-    /// Of the plan and every file in it.
-    pub plan: String,
-    /// Of the settings that the flow sees, secrets masked.
-    pub settings: String,
-    /// The engine's version.
-    pub engine: String,
-}
-
-mod hex128 {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(id: &u128, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{id:032x}"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-        u128::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
-    }
-}
-
-mod hex64 {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{id:016x}"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
-    }
-}
-
-mod hex64_option {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match id {
-            Some(id) => serializer.collect_str(&format_args!("{id:016x}")),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| u64::from_str_radix(&text, 16).map_err(D::Error::custom)).transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sluicegate_model::ChatReply;
+
     use super::*;
+    use crate::WaitFor;
 
     fn every_kind() -> Vec<EventKind> {
         let failure = Failure::new("code", "message").hint("hint");

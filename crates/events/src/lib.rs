@@ -5,16 +5,19 @@
 
 mod event;
 mod failure;
+mod hex;
 mod journal;
+mod outcome;
 mod path;
 mod redact;
 mod sampler;
 mod spent;
 mod summary;
 
-pub use event::{CallEnd, Event, EventKind, Outcome, PlanHashes, RunId, RunStatus, SpanRef, WaitFor};
+pub use event::{Event, EventKind, RunId, SpanRef};
 pub use failure::Failure;
 pub use journal::{Journal, JournalError, Listener, ListenerError};
+pub use outcome::{CallEnd, Outcome, PlanHashes, RunStatus, WaitFor};
 pub use path::{NodePath, PathStep, Scope};
 pub use sampler::{Sampler, SamplerError};
 pub use spent::Spent;
