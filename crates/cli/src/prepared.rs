@@ -107,7 +107,7 @@ impl Prepared {
     }
 
     /// The flow's inputs: what is given, coerced, with defaults.
-    pub(crate) fn inputs(&self, session: &Session, given: &Given) -> Result<Map, CliError> {
+    pub(crate) fn inputs(&mut self, session: &Session, given: &Given) -> Result<Map, CliError> {
         let plan = self.plan.plan();
         for unknown in plan.unknown_inputs(&given.inputs) {
             let near = unknown.suggestion.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
@@ -119,7 +119,7 @@ impl Prepared {
             [given.folder.as_deref(), own, Some(session.directory())].into_iter().flatten().collect();
         let read = |path: &str| read_image(path, &folders, root);
         let images = Images::new(plan.message_format, &read);
-        plan.resolve_inputs_with(&given.inputs, &images).map_err(|errors| {
+        let inputs = plan.resolve_inputs_with(&given.inputs, &images).map_err(|errors| {
             let known: Vec<String> =
                 plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();
             let hint = format!("flow `{}` takes {}", self.flow.name, known.join(", "));
@@ -132,7 +132,12 @@ impl Prepared {
                     }),
             }
             .hint(hint)
-        })
+        })?;
+        let secrets =
+            plan.inputs.iter().filter(|(_, spec)| spec.secret).filter_map(|(name, _)| inputs.get(name)?.as_str());
+        self.redactor = Arc::new(self.redactor.with(secrets));
+        session.printer().hide(self.redactor.clone());
+        Ok(inputs)
     }
 
     /// What must be the same when a run is resumed.

@@ -253,7 +253,7 @@ fn check_address(reader: &Reader<'_>, key: &str, address: &str, problems: &mut C
     problems.0.push(match fault {
         // No snippet: it would show what nobody should read.
         AddressFault::User | AddressFault::Query => {
-            let message = format!("`{}` ({}) {fault}", reader.key(key), reader.origin(key));
+            let message = format!("`{}`{} {fault}", reader.key(key), reader.origin(key));
             Problem::error("config::bad_address", message).help("put the secret into `api_key`, and take it out here")
         }
         _ => reader.problem(key, "config::bad_address", message),

@@ -140,10 +140,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Who set a key.
+    /// Who set a key, in brackets; nothing if that has no name.
     pub(crate) fn origin(&self, key: &str) -> String {
-        let leaf = self.table.get(key).and_then(Tree::first_leaf);
-        leaf.map_or_else(String::new, |leaf| leaf.origin.to_string())
+        match self.table.get(key).and_then(Tree::first_leaf).map(|leaf| &leaf.origin) {
+            None | Some(crate::Origin::Default) => String::new(),
+            Some(origin) => format!(" ({origin})"),
+        }
     }
 
     /// The table below a key.

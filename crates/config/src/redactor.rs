@@ -27,8 +27,14 @@ pub struct Redactor {
 impl Redactor {
     /// A redactor for these secrets.
     pub fn new<S: AsRef<str>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut forms = BTreeSet::new();
-        let mut too_short = 0;
+        Self::default().with(secrets)
+    }
+
+    /// A redactor for these secrets too.
+    #[must_use]
+    pub fn with<S: AsRef<str>>(&self, secrets: impl IntoIterator<Item = S>) -> Self {
+        let mut forms: BTreeSet<String> = self.forms.iter().cloned().collect();
+        let mut too_short = self.too_short;
         for secret in secrets {
             let secret = secret.as_ref();
             // Endpoints often strip what surrounds a key before they repeat it.
@@ -52,7 +58,8 @@ impl Redactor {
         self.too_short
     }
 
-    /// How many bytes at the end of `text` may be the beginning of a secret that the next piece completes.
+    /// How many bytes at the end of `text` may be the beginning of a secret that the next piece completes. A whole secret
+    /// at the end counts: it may be the beginning of a longer one.
     #[must_use]
     pub fn begun(&self, text: &str) -> usize {
         let longest = self.patterns.as_ref().map_or(0, AhoCorasick::max_pattern_len);
@@ -189,7 +196,7 @@ mod tests {
     #[test]
     fn what_may_become_a_secret_is_known() {
         let redactor = Redactor::new(["sk-abcdef"]);
-        for (text, begun) in [("see sk-ab", 5), ("see sk-abcdef", 0), ("see", 0), ("s", 1), ("", 0), ("é", 0)] {
+        for (text, begun) in [("see sk-ab", 5), ("see sk-abcdef", 9), ("see", 0), ("s", 1), ("", 0), ("é", 0)] {
             assert_eq!(redactor.begun(text), begun, "{text}");
         }
         assert_eq!(Redactor::new([""; 0]).begun("s"), 0);

@@ -86,7 +86,7 @@ pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError
     if let Some(warning) = &given.warning {
         printer.warn(warning);
     }
-    let prepared = Prepared::new(session, flow, &choices)?;
+    let mut prepared = Prepared::new(session, flow, &choices)?;
     let inputs = prepared.inputs(session, &given)?;
     let new = NewRun {
         run: RunId::generate(),

@@ -78,3 +78,21 @@ fn the_journal_is_for_its_owner_only() {
     let mode = std::fs::metadata(project.path().join(".sluicegate")).expect("the store").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
+
+#[test]
+fn an_input_of_type_secret_is_sent_and_not_kept() {
+    let endpoint = Endpoint::start();
+    endpoint.on(|request| request.json()["messages"][1]["content"].as_str().map(Answer::text));
+    let project = one_call(&endpoint);
+    project.write(
+        "flows/ask/flow.dag.yaml",
+        crate::fixture::ASK.replace("{ type: string, default: What is a sluice gate? }", "{ type: secret }"),
+    );
+    let ran = ask(&project, &["--inputs", "question=hunter2-the-password", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+    assert!(endpoint.requests()[0].json().to_string().contains("hunter2-the-password"));
+    assert!(!ran.shown().contains("hunter2-the-password"), "{}", ran.shown());
+    assert!(ran.stderr.contains("cannot be resumed"), "{}", ran.stderr);
+    let shown = project.run(SLUICEGATE, &["runs", "show", "latest", "--json"]);
+    assert!(!shown.shown().contains("hunter2"), "{}", shown.shown());
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use sluicegate_source::{Problem, SourceFile, Span, suggest};
+use sluicegate_value::Value;
 
 use super::inner::missing_input;
 use super::operand::Scope;
@@ -70,7 +71,7 @@ impl Session<'_> {
     fn keys_of_other_kinds(&mut self, scope: &Scope, name: &Written, written: &NodeFile<'_>, kind: &str) {
         for entry in written.keys {
             let Some((_, kinds)) = OF_KINDS.iter().find(|(key, _)| *key == &*entry.key) else { continue };
-            let is_nothing = entry.value.as_scalar().is_some_and(sluicegate_value::Value::is_null);
+            let is_nothing = entry.value.as_scalar().is_some_and(Value::is_null);
             if !kinds.contains(&kind) && !is_nothing {
                 let message = format!("`{}` has no effect on `{kind}` node `{}`", entry.key, name.text);
                 let problem = scope.warning("flow::unused_key", entry.key_span, message);
@@ -306,9 +307,18 @@ pub(super) fn no_role_header(file: &Arc<SourceFile>) -> Problem {
 fn brings_role_header(scope: &Scope, operand: &Operand) -> bool {
     match operand {
         Operand::Literal(value) => {
-            value.as_str().is_some_and(|text| reference::variable(text).is_some() || has_role_header(text))
+            value.as_str().is_some_and(|text| reference::variable(text).is_some()) || holds_role_header(value)
         }
         Operand::Input(_) => false,
         Operand::Output { node, .. } => scope.authors.get(node.index()) == Some(&true),
+    }
+}
+
+fn holds_role_header(value: &Value) -> bool {
+    match value {
+        Value::Str(text) => has_role_header(text),
+        Value::List(items) => items.iter().any(holds_role_header),
+        Value::Map(map) => map.values().any(holds_role_header),
+        _ => false,
     }
 }
