@@ -11,12 +11,12 @@ use sluicegate_flow::bind::{Bindings, BoundPlan, Lookup, NodeBinding, Setting, b
 use sluicegate_flow::compile::VariantChoice;
 use sluicegate_flow::files::FileError;
 use sluicegate_flow::image::Images;
-use sluicegate_flow::plan::{NeedKind, NodeKind, Plan};
+use sluicegate_flow::plan::{InputType, NeedKind, NodeKind, Operand, Plan};
 use sluicegate_flow::prompty::PromptyModel;
 use sluicegate_model::{ConnectionName, Price, Prices, TraceContext};
 use sluicegate_source::Problem;
 use sluicegate_store::{RunJournal, Store};
-use sluicegate_value::{Map, Value};
+use sluicegate_value::{Map, Value, json};
 
 use crate::commands::runs::store_error;
 use crate::error::CliError;
@@ -48,6 +48,9 @@ impl Prepared {
     /// Compiles, binds and connects. Nothing is opened yet.
     pub(crate) fn new(session: &Session, flow: Flow, choices: &Choices) -> Result<Self, CliError> {
         let environment = &flow.environment;
+        if choices.variant.is_some() && flow.is_prompty() {
+            return Err(CliError::misused(format!("flow `{}` is a prompty, which has no variants", flow.name)));
+        }
         let mut plan = session.plan(&flow, choices.variant.as_ref())?;
         let whole = plan.clone();
         if let Some(node) = &choices.node {
@@ -119,7 +122,8 @@ impl Prepared {
             [given.folder.as_deref(), own, Some(session.directory())].into_iter().flatten().collect();
         let read = |path: &str| read_image(path, &folders, root);
         let images = Images::new(plan.message_format, &read);
-        let inputs = plan.resolve_inputs_with(&given.inputs, &images).map_err(|errors| {
+        let given = images_by_pair(plan, &given.inputs);
+        let inputs = plan.resolve_inputs_with(&given, &images).map_err(|errors| {
             let known: Vec<String> =
                 plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();
             let hint = format!("flow `{}` takes {}", self.flow.name, known.join(", "));
@@ -133,8 +137,26 @@ impl Prepared {
             }
             .hint(hint)
         })?;
-        let secrets =
-            plan.inputs.iter().filter(|(_, spec)| spec.secret).filter_map(|(name, _)| inputs.get(name)?.as_str());
+        let mut secrets = Vec::new();
+        for name in secret_inputs(plan) {
+            match inputs.get(&name) {
+                None | Some(Value::Null) => {}
+                Some(Value::Str(text)) => {
+                    if text.len() < SHORTEST_SECRET {
+                        session.printer().warn(&format!(
+                            "input `{name}` is secret and has fewer than {SHORTEST_SECRET} bytes: too short to be taken out of what is kept and shown"
+                        ));
+                    }
+                    secrets.push(text.clone());
+                }
+                Some(other) => {
+                    return Err(CliError::misused(format!(
+                        "input `{name}` is secret, and only a text can be kept out of what is recorded, not {}",
+                        other.type_name()
+                    )));
+                }
+            }
+        }
         self.redactor = Arc::new(self.redactor.with(secrets));
         session.printer().hide(self.redactor.clone());
         Ok(inputs)
@@ -221,6 +243,42 @@ impl Prepared {
         }
         connection_of_kind(&plan.node(plan.find(&last.node.0)?).kind)
     }
+}
+
+/// A secret with fewer bytes is not taken out of text: every `1234` would go.
+const SHORTEST_SECRET: usize = 6;
+
+/// The flow inputs that are secret: by their own type, or because they go straight into one that is, of a flow inside.
+fn secret_inputs(plan: &Plan) -> BTreeSet<Arc<str>> {
+    let mut names: BTreeSet<Arc<str>> =
+        plan.inputs.iter().filter(|(_, spec)| spec.secret).map(|(name, _)| name.clone()).collect();
+    for node in &plan.nodes {
+        let inside: BTreeSet<Arc<str>> = match &node.kind {
+            NodeKind::Prompty(prompty) => {
+                let is_secret = |kind: &Option<Arc<str>>| kind.as_deref() == Some("secret");
+                prompty.inputs.iter().filter(|input| is_secret(&input.kind)).map(|input| input.name.clone()).collect()
+            }
+            kind => kind.inner().map(|inner| secret_inputs(inner)).unwrap_or_default(),
+        };
+        for (name, operand) in &node.inputs {
+            if let (true, Operand::Input(outer)) = (inside.contains(name), operand) {
+                names.insert(outer.clone());
+            }
+        }
+    }
+    names
+}
+
+/// `i={"data:image/png;path": "a.png"}` on the command line is the map, not a file of that name.
+fn images_by_pair(plan: &Plan, given: &Map) -> Map {
+    let parsed = |name: &Arc<str>, value: &Value| match value {
+        Value::Str(text) if text.trim_start().starts_with('{') => {
+            let is_image = plan.inputs.get(name).is_some_and(|spec| spec.kind == InputType::Image);
+            is_image.then(|| json::read(text).ok()).flatten().unwrap_or_else(|| value.clone())
+        }
+        other => other.clone(),
+    };
+    given.iter().map(|(name, value)| (name.clone(), parsed(name, value))).collect()
 }
 
 /// The bytes of an image by its path: relative ones count from the file of inputs, else from the flow's folder, else from

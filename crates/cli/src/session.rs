@@ -41,6 +41,11 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
+    /// Whether it is a single `.prompty` file.
+    pub(crate) fn is_prompty(&self) -> bool {
+        self.target.ends_with(".prompty")
+    }
+
     /// What a list of flows calls it: its path, if that is a file of its own, else its name.
     pub(crate) fn shown_name(&self) -> &str {
         if self.target.ends_with(".prompty") { &self.target } else { &self.name }
@@ -128,9 +133,13 @@ impl Session {
         let mut problems = settings.warnings().to_vec();
         let Ok(environment) = settings.without_flow() else { return problems };
         for name in environment.connection_names() {
-            let Ok(Connection { kind: ConnectionKind::Simulated { script }, .. }) = environment.connection(&name)
-            else {
-                continue;
+            let script = match environment.connection(&name) {
+                Ok(Connection { kind: ConnectionKind::Simulated { script }, .. }) => script,
+                Ok(_) => continue,
+                Err(found) => {
+                    problems.extend(found.into_iter().filter(|problem| problem.code != "config::unset_variable"));
+                    continue;
+                }
             };
             let shown = environment.project().display_name(&script);
             match std::fs::read_to_string(&script) {

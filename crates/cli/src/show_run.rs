@@ -79,12 +79,12 @@ impl Listener for ShowTrouble {
                 let text = format!("node `{node}`: {}; trying again in {pause}", failure.message);
                 self.printer.say(&self.printer.painter().dim(&harmless(&text)));
             }
-            EventKind::RunStarted { .. } if event.redacted => self.printer.warn(
-                "the inputs hold a text that is a secret of the settings; it is not kept, so this run cannot be resumed",
-            ),
-            EventKind::RunFinished { outputs: Some(_), .. } if event.redacted => self.printer.warn(
-                "the outputs hold a text that is a secret of the settings; it is shown as [secret]",
-            ),
+            EventKind::RunStarted { .. } if event.redacted => {
+                self.printer.warn("the inputs hold a secret; it is not kept, so this run cannot be resumed")
+            }
+            EventKind::RunFinished { outputs: Some(_), .. } if event.redacted => {
+                self.printer.warn("the outputs hold a secret; it is shown as [secret]")
+            }
             EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
                 match reply.finish_reason.as_deref() {
                     Some("length") => {
@@ -103,7 +103,7 @@ impl Listener for ShowTrouble {
 }
 
 /// Failures that the same files and settings would meet again, so that a resume helps only after a change.
-const NEEDS_A_CHANGE: [&str; 9] = [
+const NEEDS_A_CHANGE: [&str; 10] = [
     "template",
     "expression",
     "reference",
@@ -113,6 +113,7 @@ const NEEDS_A_CHANGE: [&str; 9] = [
     "unsupported",
     "misconfigured",
     "unscripted",
+    "resume",
 ];
 
 /// Says how a run ended: the nodes (to a person at a terminal, or when something failed), the failure with its causes
@@ -146,7 +147,7 @@ pub(crate) fn show_end(session: &Session, prepared: &Prepared, report: &RunRepor
         printer.say(&format!("waiting: {}", names.join(", ")));
     }
     let is_hopeless = report.failure.as_ref().is_some_and(|failure| NEEDS_A_CHANGE.contains(&failure.code.as_str()));
-    if kept && report.status != RunStatus::Completed && !is_hopeless {
+    if kept && report.status != RunStatus::Completed && !is_hopeless && !report.summary.inputs_redacted {
         let command = session.resume_command(prepared.flow.environment.project(), &report.run);
         printer.say(&format!("go on with: {command}"));
     }

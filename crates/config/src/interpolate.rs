@@ -59,7 +59,9 @@ pub(crate) fn resolve(leaf: &Leaf, key: &str, variables: &Variables) -> Result<S
                             replaced.push_str(found.value);
                             used.push((name.into(), found.origin));
                         }
-                        None if default.is_some() => replaced.push_str(default.unwrap_or("")),
+                        None if default.is_some() => {
+                            stand_in(default.unwrap_or(""), variables, &mut replaced, &mut used)
+                        }
                         None if braced => unset = unset.take().or_else(|| Some(name.to_owned())),
                         None => replaced.push_str(written),
                     }
@@ -123,7 +125,7 @@ fn variable(text: &str, dollar: usize) -> Option<(Piece<'_>, usize)> {
             Piece::Variable { name: &rest[..length], default: None, braced: false, written: &text[dollar..end] };
         return (length > 0).then_some((piece, end));
     };
-    let close = inner.find('}')?;
+    let close = closing(inner)?;
     let end = dollar + 2 + close + 1;
     let inner = &inner[..close];
     let inner = inner.strip_prefix("env:").unwrap_or(inner);
@@ -134,6 +136,40 @@ fn variable(text: &str, dollar: usize) -> Option<(Piece<'_>, usize)> {
         after => Some(after.strip_prefix(":-")?),
     };
     (length > 0).then_some((Piece::Variable { name, default, braced: true, written: &text[dollar..end] }, end))
+}
+
+/// Where the brace closes that stands open before `inner`; a default may hold variables of its own.
+fn closing(inner: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    let mut before = ' ';
+    for (at, letter) in inner.char_indices() {
+        match letter {
+            '{' if before == '$' => open += 1,
+            '}' if open == 0 => return Some(at),
+            '}' => open -= 1,
+            _ => {}
+        }
+        before = letter;
+    }
+    None
+}
+
+/// Writes a default: its own variables are looked up, the unset ones without a default are empty, as in a shell.
+fn stand_in(default: &str, variables: &Variables, out: &mut String, used: &mut Vec<(Arc<str>, Origin)>) {
+    for piece in pieces(default) {
+        match piece {
+            Piece::Literal(text) => out.push_str(text),
+            Piece::Variable { name, default, braced, written } => match variables.get_non_empty(name) {
+                Some(found) => {
+                    out.push_str(found.value);
+                    used.push((name.into(), found.origin));
+                }
+                None if default.is_some() => stand_in(default.unwrap_or(""), variables, out, used),
+                None if braced => {}
+                None => out.push_str(written),
+            },
+        }
+    }
 }
 
 fn name_length(text: &str) -> usize {
@@ -170,6 +206,8 @@ mod tests {
         check("${EMPTY:-default}", "default");
         check("${EMPTY}|$EMPTY|${NOPE:-}", "||");
         check("${NOPE:-http://x/$y}", "http://x/$y");
+        check("${NOPE:-${NEITHER:-${A}}}!", "one!");
+        check("${NOPE:-<${NEITHER}>}", "<>");
     }
 
     #[test]

@@ -122,6 +122,11 @@ fn add_forms(secret: &str, forms: &mut BTreeSet<String>) {
         forms.insert(url.replace("%20", "+"));
         forms.insert(url);
     }
+    // As templates escape for HTML: mustache's variables and jinja's `e`, with either spelling of quotes.
+    for (double, single) in [("&quot;", "'"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&#34;", "'")] {
+        let escaped = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        forms.insert(escaped.replace('"', double).replace('\'', single));
+    }
     for offset in 0..3 {
         add_base64(secret.as_bytes(), offset, forms);
     }
@@ -192,6 +197,14 @@ mod tests {
     use sluicegate_value::Value;
 
     use super::*;
+
+    #[test]
+    fn a_secret_in_html_is_taken_out() {
+        let redactor = Redactor::new(["k&y<long>'\"7"]);
+        for text in ["k&amp;y&lt;long&gt;&#39;&#34;7", "k&amp;y&lt;long&gt;'&quot;7"] {
+            assert_eq!(redactor.redact(text).as_deref(), Some(MASK), "{text}");
+        }
+    }
 
     #[test]
     fn what_may_become_a_secret_is_known() {

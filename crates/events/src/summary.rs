@@ -36,6 +36,8 @@ pub struct RunSummary {
     pub failure: Option<Failure>,
     /// How many processes worked on it after the first.
     pub resumes: u32,
+    /// Whether its inputs held a secret, which is not kept: then nobody can go on with it.
+    pub inputs_redacted: bool,
     /// Its nodes, in the order in which they began.
     pub nodes: IndexMap<NodePath, NodeSummary>,
     spent: Spent,
@@ -167,6 +169,7 @@ impl RunSummary {
         match &event.kind {
             EventKind::RunStarted { flow, flow_path, environment, inputs, .. } => {
                 self.run = Some(event.run.clone());
+                self.inputs_redacted = event.redacted;
                 self.flow.clone_from(flow);
                 self.flow_path.clone_from(flow_path);
                 self.environment.clone_from(environment);

@@ -61,8 +61,15 @@ impl Store {
         }
         let lock = RunLock::take(&self.lock_place(run))?
             .ok_or_else(|| StoreError::Held { run: run.to_string(), pid: None })?;
-        let connection = format::create(&place, run, engine, durability)?;
-        RunJournal::start(run.clone(), place, connection, lock)
+        let begun = format::create(&place, run, engine, durability)
+            .and_then(|connection| RunJournal::start(run.clone(), place.clone(), connection, lock));
+        if begun.is_err() {
+            // Half a file would be listed as a damaged run for ever.
+            for ending in ["db", "db-wal", "db-shm", "db-journal", "lock"] {
+                let _ = fs::remove_file(place.with_extension(ending));
+            }
+        }
+        begun
     }
 
     /// Opens a run to read it.

@@ -51,7 +51,13 @@ pub(crate) fn check(session: &Session, args: &CheckArgs) -> Result<Exit, CliErro
         let compiled = session.compile(flow, None);
         problems.extend(compiled.problems);
         if let Some(plan) = &compiled.plan {
-            problems.extend(problems_of_binding(session, flow, plan, args.environment_name.as_deref())?);
+            problems.extend(problems_of_binding(
+                session,
+                flow,
+                plan,
+                args.environment_name.as_deref(),
+                !args.flows.is_empty(),
+            )?);
         }
     }
     let wrong = any_error(&problems);
@@ -73,10 +79,15 @@ fn problems_of_binding(
     flow: &Flow,
     plan: &Plan,
     environment_name: Option<&str>,
+    is_alone: bool,
 ) -> Result<Vec<Problem>, CliError> {
     let mut environments = Vec::new();
     match environment_name {
-        Some(name) => environments.push(session.flow(&flow.asked, Some(name))?.environment),
+        Some(name) if is_alone => environments.push(session.flow(&flow.asked, Some(name))?.environment),
+        // Of many flows some may have no section for it: they are checked without.
+        Some(name) => environments.push(
+            session.flow(&flow.asked, Some(name)).map_or_else(|_| flow.environment.clone(), |flow| flow.environment),
+        ),
         None => {
             for name in flow.environment.settings().environments(&flow.name) {
                 environments.push(session.flow(&flow.asked, Some(&name))?.environment);

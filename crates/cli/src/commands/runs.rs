@@ -167,7 +167,8 @@ fn show(session: &Session, args: &ShowArgs) -> Result<Exit, CliError> {
         lines.push(format!("outputs      {}", harmless(&Value::from(outputs.clone()).to_json())));
     }
     lines.push(show_nodes(&summary, printer.plain_painter()));
-    if status == ShownStatus::Interrupted || status == ShownStatus::Failed {
+    let stopped = status == ShownStatus::Interrupted || status == ShownStatus::Failed;
+    if stopped && !summary.inputs_redacted {
         lines.push(format!("go on with   sluicegate runs resume {id}"));
     }
     printer.data(&lines.join("\n"))?;
@@ -192,6 +193,7 @@ pub(crate) fn store_error(error: sluicegate_store::StoreError) -> CliError {
         StoreError::Held { .. } => CliError::misused(format!("{error}; it is running"))
             .hint("wait for it, or stop that process, and resume then"),
         StoreError::Ambiguous { .. } | StoreError::BadRunId { .. } => CliError::misused(error.to_string()),
-        other => CliError::failed(other.to_string()),
+        other => CliError::failed(other.to_string())
+            .hint("is the disk full, or the folder not yours to write? `--no-store` keeps nothing"),
     }
 }

@@ -179,3 +179,28 @@ fn a_wrong_script_of_a_simulated_model_is_found() {
     let ran = project.run(SLUICEGATE, &["check"]);
     assert!(ran.code == 2 && ran.stderr.contains("missing.yaml"), "{}", ran.shown());
 }
+
+#[test]
+fn check_finds_what_would_stop_a_run_in_an_environment() {
+    let flow = "inputs: { q: { type: string } }\noutputs: { a: { type: string, reference: \"${n.output}\" } }\nnodes:\n- { name: n, type: llm, api: chat, source: { type: code, path: n.jinja2 }, inputs: { q: \"${inputs.q}\" } }\n";
+    let config = |address: &str, connection: &str| {
+        format!(
+            "connections:\n  c: {{ type: open_ai, base_url: \"{address}\", api_key: \"${{NOT_SET}}\" }}\nflow_configs:\n  f: {{ flow_path: f }}\n  f_pr: {{ connection_name: {connection}, deployment_name: d }}\n"
+        )
+    };
+    let project = Project::new().file("f/flow.dag.yaml", flow).file("f/n.jinja2", "user:\n{{q}}\n");
+    for (address, connection, expected) in [
+        ("http://a/v1", "c", None),
+        ("http://a/v1", "d", Some("there is no connection `d`")),
+        ("http://user:pw@a/v1", "c", Some("base_url")),
+        ("a:1/v1", "c", Some("base_url")),
+    ] {
+        project.write("config/config.yaml", config(address, connection));
+        for arguments in [&["check"][..], &["check", "f", "-e", "pr"], &["check", "-e", "pr"]] {
+            let ran = project.run(SLUICEGATE, arguments);
+            assert_eq!(ran.code, if expected.is_some() { 2 } else { 0 }, "{}", ran.shown());
+            assert!(expected.is_none_or(|words| ran.stderr.contains(words)), "{}", ran.shown());
+            assert!(!ran.stderr.contains("user:pw"), "{}", ran.shown());
+        }
+    }
+}

@@ -96,3 +96,40 @@ fn an_input_of_type_secret_is_sent_and_not_kept() {
     let shown = project.run(SLUICEGATE, &["runs", "show", "latest", "--json"]);
     assert!(!shown.shown().contains("hunter2"), "{}", shown.shown());
 }
+
+#[test]
+fn a_secret_of_an_inner_flow_is_one_of_the_outer_too() {
+    let endpoint = Endpoint::start();
+    endpoint.reply_text("fine");
+    let project = one_call(&endpoint);
+    project.write(
+        "flows/ask/flow.dag.yaml",
+        crate::fixture::ASK.replace("{ type: string, default: What is a sluice gate? }", "{ type: secret }"),
+    );
+    project.write(
+        "flows/outer/flow.dag.yaml",
+        "inputs: { s: { type: object } }\noutputs: { a: { type: string, reference: \"${n.output.answer}\" } }\nnodes:\n- { name: n, type: flow, source: { type: code, path: ../ask }, inputs: { question: \"${inputs.s}\" } }\n",
+    );
+    let arguments = ["run", "flows/outer", "--set", "inputs.s.default=x", "--json", "--inputs"];
+    let ran = project.run(SLUICEGATE, &[&arguments[..], &["s=inner-secret-777"]].concat());
+    assert!(endpoint.requests().iter().all(|request| request.json().to_string().contains("inner-secret-777")));
+    assert!(!ran.shown().contains("inner-secret-777"), "{}", ran.shown());
+    let refused = project.run(SLUICEGATE, &[&arguments[..], &["s={\"pw\": \"inner-secret-777\"}"]].concat());
+    assert!(refused.code == 2 && refused.stderr.contains("only a text"), "{}", refused.shown());
+}
+
+#[test]
+fn a_run_that_cannot_be_resumed_does_not_say_how() {
+    let endpoint = Endpoint::start();
+    endpoint.queue(Answer::error(401, "x", "No."));
+    let project = one_call(&endpoint);
+    project.write(
+        "flows/ask/flow.dag.yaml",
+        crate::fixture::ASK.replace("{ type: string, default: What is a sluice gate? }", "{ type: secret }"),
+    );
+    let ran = ask(&project, &["--inputs", "question=hunter2-the-password"]);
+    assert!(ran.code == 1 && !ran.stderr.contains("go on with:"), "{}", ran.shown());
+    let resumed = project.run(SLUICEGATE, &["runs", "resume", "latest"]);
+    assert!(resumed.code != 0 && !resumed.stderr.contains("go on with:"), "{}", resumed.shown());
+    assert_eq!(endpoint.count(), 1);
+}
