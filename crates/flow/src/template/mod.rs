@@ -12,7 +12,7 @@
 //! source ─scan─► text and tags ─rewrite─► marked and guarded source ─minijinja─► text ─take─► Rendered { text, headers }
 //! ```
 //!
-//! A mustache template of prompty version 2 is translated into such a source first ([`mustache`]), and runs the same way.
+//! A mustache template of prompty version 2 is translated into such a source first (`mustache`), and runs the same way.
 //!
 //! There is no loader: `include`, `import` and `extends` are problems. A [`Template`] is parsed once and shared by
 //! threads.
