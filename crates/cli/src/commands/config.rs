@@ -1,6 +1,6 @@
 //! `config`: which settings hold, and who set them.
 
-use sluicegate_config::entries_to_value;
+use sluicegate_config::{Entry, entries_to_value};
 
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -16,7 +16,7 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShowArgs {
-    /// What holds for this flow; without one, what holds for all
+    /// What holds for this flow; without one, what holds for every flow and for all
     #[arg(value_name = "FLOW")]
     flow: Option<String>,
 
@@ -37,11 +37,10 @@ pub(crate) struct ShowArgs {
 pub(crate) fn config(session: &Session, command: &ConfigCommand) -> Result<Exit, CliError> {
     let ConfigCommand::Show(args) = command;
     let environment_name = args.environment_name.as_deref();
-    let environment = match &args.flow {
-        Some(flow) => session.flow(flow, environment_name)?.environment,
-        None => session.settings_of_all(environment_name)?,
+    let mut entries = match &args.flow {
+        Some(flow) => session.flow(flow, environment_name)?.environment.entries(),
+        None => entries_of_all(session, environment_name)?,
     };
-    let mut entries = environment.entries();
     if !args.all {
         entries.retain(|entry| !entry.is_default);
     }
@@ -53,4 +52,19 @@ pub(crate) fn config(session: &Session, command: &ConfigCommand) -> Result<Exit,
         printer.data(&table(&["KEY", "VALUE", "SET BY"], rows))?;
     }
     Ok(Exit::Done)
+}
+
+/// What holds for every flow that has a section, and for all.
+fn entries_of_all(session: &Session, environment_name: Option<&str>) -> Result<Vec<Entry>, CliError> {
+    let all = session.settings_of_all(environment_name)?;
+    let mut entries = Vec::new();
+    for name in all.settings().flows() {
+        // A flow without a section for this environment is none of its business.
+        if let Ok(flow) = session.flow(&name, environment_name) {
+            let prefix = format!("{name}.");
+            entries.extend(flow.environment.entries().into_iter().filter(|entry| entry.key.starts_with(&prefix)));
+        }
+    }
+    entries.extend(all.entries());
+    Ok(entries)
 }

@@ -96,3 +96,22 @@ fn wrong_words_are_answered_with_the_right_ones() {
     let ran = project.run(SLUICEGATE, &["rnu"]);
     assert_eq!(ran.code, 2, "{}", ran.shown());
 }
+
+#[test]
+fn config_show_without_a_flow_shows_all_of_them() {
+    let ran = samples().run(SLUICEGATE, &["config", "show", "--environment_name", "pr"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for words in ["entity_extraction.connection_name", "aoai", "(AOAI_API_KEY is not set)", "config/config.yaml:"] {
+        assert!(ran.stdout.contains(words), "expected `{words}` in\n{}", ran.stdout);
+    }
+    let unknown = samples().run(SLUICEGATE, &["config", "show", "-e", "prd"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("did you mean `pr`"), "{}", unknown.shown());
+}
+
+#[test]
+fn every_variable_that_traces_read_is_in_the_sample() {
+    let sample = std::fs::read_to_string(crate::fixture::repository().join(".env.sample")).expect(".env.sample");
+    for name in sluicegate_telemetry::VARIABLES {
+        assert!(sample.contains(&format!("#{name}=\n")), "{name} is missing from .env.sample");
+    }
+}
