@@ -37,6 +37,7 @@ mod operators;
 mod print;
 mod rewrite;
 mod scan;
+mod tags;
 mod tojson;
 
 use std::fmt;
