@@ -122,7 +122,14 @@ impl Prepared {
             [given.folder.as_deref(), own, Some(session.directory())].into_iter().flatten().collect();
         let read = |path: &str| read_image(path, &folders, root);
         let images = Images::new(plan.message_format, &read);
-        let given = images_by_pair(plan, &given.inputs);
+        let mut given = images_by_pair(plan, &given.inputs);
+        // What the section says under an input's name stands between what is given and the flow's own default.
+        let environment = &self.flow.environment;
+        for name in environment.value_names().into_iter().filter(|name| plan.inputs.contains_key(*name)) {
+            if let (false, Some(setting)) = (given.contains_key(name), one(environment.value(name))?) {
+                given.insert(name, setting.value);
+            }
+        }
         let inputs = plan.resolve_inputs_with(&given, &images).map_err(|errors| {
             let known: Vec<String> =
                 plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();

@@ -4,7 +4,7 @@ use sluicegate_value::{Map, Value};
 
 use crate::environment::is_secret_key;
 use crate::layers::{Leaf, Tree};
-use crate::{Environment, Variables, address, interpolate, redactor};
+use crate::{Environment, Variables, address, interpolate};
 
 /// One setting, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +59,5 @@ fn entry(key: &str, leaf: &Leaf, variables: &Variables) -> Entry {
             let shown = format!("({name} is not set)");
             Entry { key: key.to_owned(), shown, origin: leaf.origin.to_string(), secret: false, is_default }
         }
-    }
-}
-
-impl Entry {
-    /// Whether the value was taken out because it is secret.
-    #[must_use]
-    pub fn is_masked(&self) -> bool {
-        self.secret && self.shown == redactor::MASK
     }
 }

@@ -1,8 +1,9 @@
 //! Every problem of a file at once, each with its snippet.
 
+use sluicegate_testkit::endpoint::Endpoint;
 use sluicegate_testkit::project::Project;
 
-use crate::fixture::SLUICEGATE;
+use crate::fixture::{SLUICEGATE, one_call};
 
 const TEN_MISTAKES: &str = r#"inputs:
   question: { type: strnig }
@@ -161,12 +162,13 @@ fn a_missing_flow_says_where_it_was_sought() {
 
 #[test]
 fn check_opens_no_socket_and_needs_no_key() {
-    let project = Project::new()
-        .file("config/config.yaml", "connections:\n  c: { type: open_ai, base_url: \"${NOWHERE}\", api_key: \"${NOTHING}\" }\nflow_configs:\n  f: { flow_path: f }\n  f_pr: { connection_name: c }\n")
-        .file("f/flow.dag.yaml", "inputs: { q: { type: string } }\noutputs: { a: { type: string, reference: \"${n.output}\" } }\nnodes:\n- { name: n, type: prompt, source: { type: code, path: n.jinja2 }, inputs: { q: \"${inputs.q}\" } }\n")
-        .file("f/n.jinja2", "{{q}}");
-    let ran = project.run(SLUICEGATE, &["check"]);
-    assert_eq!(ran.code, 0, "{}", ran.shown());
+    let endpoint = Endpoint::start();
+    let project = one_call(&endpoint);
+    for arguments in [&["check"][..], &["check", "ask", "-e", "pr"], &["draw", "ask"], &["config", "show"]] {
+        let output = project.command(SLUICEGATE, arguments).env_remove("THE_KEY").output().expect("runs");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(endpoint.connections(), 0);
 }
 
 #[test]

@@ -115,3 +115,23 @@ fn every_variable_that_traces_read_is_in_the_sample() {
         assert!(sample.contains(&format!("#{name}=\n")), "{name} is missing from .env.sample");
     }
 }
+
+#[test]
+fn a_section_gives_inputs_that_nobody_gave() {
+    let endpoint = Endpoint::start();
+    endpoint.reply_text("fine");
+    let project = one_call(&endpoint);
+    let config = crate::fixture::config(&endpoint.url(), "")
+        + "  ask_dev: { connection_name: gateway, deployment_name: small, question: From the section }\n";
+    project.write("config/config.yaml", config);
+    let asked = |more: &[&str]| {
+        let ran = project.run(SLUICEGATE, &[&["run", "ask", "-e", "dev"], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.shown());
+        let last = endpoint.requests().pop().expect("a request").json();
+        last["messages"][1]["content"].as_str().expect("content").to_owned()
+    };
+    assert_eq!(asked(&[]), "From the section");
+    assert_eq!(asked(&["--inputs", "question=Given"]), "Given");
+    assert_eq!(ask(&project, &[]).code, 0);
+    assert!(endpoint.requests().pop().expect("a request").json().to_string().contains("What is a sluice gate?"));
+}
