@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand, connections::ConnectionsCommand,
-    draw::DrawArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs,
+    draw::DrawArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs, simulate::SimulateArgs,
 };
 
 /// Runs LLM pipelines that are written as YAML flows, and gates pull requests on their quality.
@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Connections(ConnectionsCommand),
     #[command(subcommand)]
     Runs(RunsCommand),
+    Simulate(SimulateArgs),
     Schema(SchemaArgs),
     Completions(CompletionsArgs),
     /// Print the manual page (roff), for `man -l -`

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Config(command) => commands::config::config(&session, &command),
         Command::Connections(command) => commands::connections::connections(&session, &command),
         Command::Runs(command) => commands::runs::runs(&session, command),
+        Command::Simulate(args) => commands::simulate::simulate(&session, &args),
         Command::Schema(args) => commands::schema::schema(&printer, &args),
         Command::Completions(args) => commands::completions::completions(&printer, &args),
         Command::Man => commands::completions::man(&printer),

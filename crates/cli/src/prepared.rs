@@ -102,10 +102,8 @@ impl Prepared {
         let prices = prices.into_iter().map(|(name, price)| {
             (name, Price { input: price.input, cached_input: price.cached_input, output: price.output })
         });
-        let models = Arc::new(sluicegate_providers::connect(
-            connections,
-            session.client_options(&flow.environment, choices.stream),
-        ));
+        let options = session.client_options(&flow.environment, choices.stream)?;
+        let models = Arc::new(sluicegate_providers::connect(connections, options));
         Ok(Self { plan: bound, models, prices: Prices(prices.collect()), redactor, flow })
     }
 
@@ -353,6 +351,7 @@ fn inline_models(plan: &Plan, found: &mut HashMap<ConnectionName, PromptyModel>)
 fn connection_of_kind(kind: &NodeKind) -> Option<ConnectionName> {
     match kind {
         NodeKind::Llm(llm) => llm.connection.clone(),
+        NodeKind::Embedding(embedding) => embedding.connection.clone(),
         NodeKind::Prompty(prompty) => prompty.model.connection.clone().map(ConnectionName),
         _ => None,
     }
@@ -363,6 +362,7 @@ pub(crate) fn bindings_of<'a>(environment: &Environment, variable: &'a Lookup<'a
     let mut bindings = Bindings::new(variable);
     bindings.connection_name = one(environment.connection_name())?.map(|name| ConnectionName(name.into()));
     bindings.deployment_name = one(environment.deployment_name())?.map(Into::into);
+    bindings.embedding_deployment_name = one(environment.embedding_deployment_name())?.map(Into::into);
     bindings.nodes = node_bindings(one(environment.value("nodes"))?.map(|setting| setting.value))?;
     bindings.connections =
         Some(environment.connection_names().into_iter().map(|name| ConnectionName(name.into())).collect());

@@ -1,7 +1,7 @@
 //! A run as one JSON object: what `run --json` and `runs show --json` print.
 
-use sluicegate_events::{NodeSummary, RunSummary};
-use sluicegate_model::Usage;
+use sluicegate_events::{Adapted, NodeSummary, RunSummary};
+use sluicegate_model::{Adaptation, Filter, FilterFinding, Usage};
 use sluicegate_value::{Map, Value};
 
 /// A run as one JSON object; `status` is how it stands in one word.
@@ -34,12 +34,47 @@ fn node_value(node: &NodeSummary) -> Value {
     if let Some(failure) = &node.failure {
         map.insert("error", failure_value(failure));
     }
+    if let Some(filter) = &node.filter {
+        map.insert("filter", filter_value(filter));
+    }
+    if let Some(shortfall) = &node.shortfall {
+        map.insert("shortfall", shortfall.word());
+    }
+    if !node.adapted.is_empty() {
+        map.insert("adapted", node.adapted.iter().map(adapted_value).collect::<Vec<_>>());
+    }
     map.insert("duration_ms", milliseconds(node.duration()));
     map.insert("attempts", i64::from(node.attempts));
     map.insert("calls", i64::from(node.calls));
     map.insert("usage", usage(&node.usage));
     map.insert("cost_usd", node.cost);
     Value::from(map)
+}
+
+fn filter_value(filter: &Filter) -> Value {
+    let finding = |finding: &FilterFinding| {
+        Value::from(Map::from([
+            ("category", Value::from(finding.category.clone())),
+            ("severity", Value::from(finding.severity.clone())),
+            ("in_reply", Value::from(finding.in_reply)),
+            ("stopped", Value::from(finding.stopped)),
+        ]))
+    };
+    let mut map = Map::from([("state", Value::from(filter.state.word()))]);
+    map.insert("findings", filter.findings.iter().map(finding).collect::<Vec<_>>());
+    map.insert("message", filter.message.clone());
+    map.into()
+}
+
+fn adapted_value(adapted: &Adapted) -> Value {
+    let sent_as = match &adapted.adaptation {
+        Adaptation::Renamed(to) => Value::from(to.clone()),
+        Adaptation::Dropped => Value::Null,
+    };
+    let mut map = Map::from([("parameter", Value::from(adapted.parameter.as_str())), ("sent_as", sent_as)]);
+    map.insert("model", adapted.model.as_str());
+    map.insert("message", adapted.message.as_str());
+    map.into()
 }
 
 fn failure_value(failure: &sluicegate_events::Failure) -> Value {

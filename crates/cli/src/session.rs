@@ -84,13 +84,19 @@ impl Session {
         &self.directory
     }
 
-    /// Proxies, for the clients of models, and whether streams tell their token counts.
+    /// What the clients of models and of `http` nodes keep to: proxies, trusted certificates, the policy of `http:`, and
+    /// whether streams tell their token counts.
     pub(crate) fn client_options(
         &self,
         environment: &Environment,
         stream_usage: bool,
-    ) -> sluicegate_providers::Options {
-        sluicegate_providers::Options { proxies: environment.proxies(), stream_usage }
+    ) -> Result<sluicegate_providers::Options, CliError> {
+        Ok(sluicegate_providers::Options {
+            proxies: environment.proxies(),
+            stream_usage,
+            ca_files: environment.certificate_files(),
+            http: environment.http_policy().map_err(|problem| CliError::Problems(vec![problem]))?,
+        })
     }
 
     /// The settings of no flow in particular, in an environment.

@@ -3,6 +3,7 @@
 use sluicegate_events::{CallEnd, Event, EventKind, Failure, Listener, ListenerError, NodePath, RunStatus};
 
 use sluicegate_executor::RunReport;
+use sluicegate_model::{Adaptation, FilterState, Shortfall};
 
 use crate::error::CliError;
 use crate::prepared::Prepared;
@@ -85,15 +86,18 @@ impl Listener for ShowTrouble {
             EventKind::RunFinished { outputs: Some(_), .. } if event.redacted => {
                 self.printer.warn("the outputs hold a secret; it is shown as [secret]")
             }
+            EventKind::ModelCallAdapted { connection, model, parameter, adaptation, .. } => {
+                let done = match adaptation {
+                    Adaptation::Renamed(to) => format!("it is sent as `{to}` now"),
+                    Adaptation::Dropped => "it is left out now".to_owned(),
+                };
+                self.printer.warn(&harmless(&format!("`{model}` does not take `{parameter}`; {done}")));
+                let line = sluicegate_providers::config_line(connection, model, parameter, adaptation);
+                self.printer.say(&harmless(&format!("  for config/config.yaml, so that it is known: {line}")));
+            }
             EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
-                match reply.finish_reason.as_deref() {
-                    Some("length") => {
-                        self.printer.warn(&format!("node `{node}`: the reply was cut at its most tokens"))
-                    }
-                    Some("content_filter") => {
-                        self.printer.warn(&format!("node `{node}`: a content filter took the reply, or part of it"));
-                    }
-                    _ => {}
+                if let Some(text) = reply.shortfall().and_then(|shortfall| lacks(&shortfall)) {
+                    self.printer.warn(&harmless(&format!("node `{node}`: {text}")));
                 }
             }
             _ => {}
@@ -102,8 +106,26 @@ impl Listener for ShowTrouble {
     }
 }
 
+/// What a person is told of a reply that is not whole. A stopped request is no such thing: there is no reply, and the
+/// node itself says so.
+fn lacks(shortfall: &Shortfall) -> Option<String> {
+    Some(match shortfall {
+        Shortfall::Filtered(filter) if filter.state == FilterState::Input => return None,
+        Shortfall::Filtered(filter) => filter.to_string(),
+        Shortfall::Refused(words) => format!("the model refused to answer: {words}"),
+        Shortfall::OnlyReasoning { tokens } => {
+            let tokens = tokens.map_or_else(String::new, |tokens| format!(" ({tokens})"));
+            format!(
+                "all tokens of the reply went into reasoning{tokens}, and nothing was said; raise \
+                 `max_completion_tokens`, or lower `reasoning_effort`"
+            )
+        }
+        Shortfall::CutOff => "the reply was cut off at its most tokens; raise `max_tokens` for more".to_owned(),
+    })
+}
+
 /// Failures that the same files and settings would meet again, so that a resume helps only after a change.
-const NEEDS_A_CHANGE: [&str; 10] = [
+const NEEDS_A_CHANGE: [&str; 13] = [
     "template",
     "expression",
     "reference",
@@ -114,6 +136,9 @@ const NEEDS_A_CHANGE: [&str; 10] = [
     "misconfigured",
     "unscripted",
     "resume",
+    "filtered",
+    "refused",
+    "forbidden",
 ];
 
 /// Says how a run ended: the nodes (to a person at a terminal, or when something failed), the failure with its causes
@@ -172,7 +197,11 @@ fn told(prepared: &Prepared, failure: &Failure, node: Option<&NodePath>) -> CliE
     }
     let mut told_origin = false;
     let connection = node.and_then(|node| prepared.connection_of(node));
-    if let (Some(connection), "key_refused" | "unreachable" | "unknown_model") = (connection, failure.code.as_str()) {
+    // The key is known and not let in (403): where it comes from is not what is wrong.
+    let is_about_rights = failure.hint.as_deref().is_some_and(|hint| hint.contains("roles"));
+    if let (false, Some(connection), "key_refused" | "unreachable" | "unknown_model") =
+        (is_about_rights, connection, failure.code.as_str())
+    {
         let key = match failure.code.as_str() {
             "key_refused" => "api_key",
             _ => "",

@@ -58,6 +58,32 @@ pub(crate) fn check(address: &str) -> Result<(), AddressFault> {
     }
 }
 
+/// An address without what its service appends by itself: a trailing slash, and the first of these endings that it has.
+/// People paste an address from where they find it.
+pub(crate) fn without_ending<'a>(address: &'a str, endings: &[&str]) -> &'a str {
+    let address = address.trim().trim_end_matches('/');
+    let ending = endings.iter().find_map(|ending| address.strip_suffix(ending));
+    ending.map_or(address, |base| base.trim_end_matches('/'))
+}
+
+/// An address whose query is an `api-version` and nothing else, as portals show it: without it, and the version.
+pub(crate) fn split_api_version(address: &str) -> (&str, Option<&str>) {
+    let split = address.split_once('?').and_then(|(base, query)| Some((base, query.strip_prefix("api-version=")?)));
+    match split {
+        Some((base, version)) if !version.is_empty() && !version.contains(['&', '#', '?']) => (base, Some(version)),
+        _ => (address, None),
+    }
+}
+
+/// The host of an address, in lower case; empty if there is none.
+pub(crate) fn host(address: &str) -> String {
+    let rest = address.trim().split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = if authority.starts_with('[') { authority } else { authority.split(':').next().unwrap_or(authority) };
+    host.to_ascii_lowercase()
+}
+
 /// A text as it may be shown: without the user, password and query of an address.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
@@ -106,6 +132,36 @@ mod tests {
             ("http://host/#a", AddressFault::Query),
         ] {
             assert_eq!(check(text), Err(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_service_appends_is_taken_off() {
+        let endings = ["/chat/completions", "/embeddings"];
+        for (address, expected) in [
+            ("https://x/v1/", "https://x/v1"),
+            ("https://x/v1/chat/completions", "https://x/v1"),
+            ("https://x/embeddings//", "https://x"),
+            ("https://x/embeddings/v1", "https://x/embeddings/v1"),
+        ] {
+            assert_eq!(without_ending(address, &endings), expected);
+        }
+    }
+
+    #[test]
+    fn a_version_in_a_query_is_split_off() {
+        assert_eq!(split_api_version("https://x/y?api-version=2024"), ("https://x/y", Some("2024")));
+        for other in ["https://x", "https://x?sig=1", "https://x?api-version=", "https://x?api-version=1&sig=2"] {
+            assert_eq!(split_api_version(other), (other, None));
+        }
+    }
+
+    #[test]
+    fn a_host_is_what_stands_between_user_and_port() {
+        for (address, expected) in
+            [("https://A.b:80/c", "a.b"), ("http://u@h", "h"), ("http://[::1]:8", "[::1]:8"), ("nothing", "")]
+        {
+            assert_eq!(host(address), expected);
         }
     }
 

@@ -8,8 +8,9 @@ use crate::layers::{Table, Tree};
 pub(crate) const CONNECTION_TYPES: &[&str] = &[
     "azure_open_ai",
     "open_ai",
-    "simulated",
     "serverless",
+    "anthropic",
+    "simulated",
     "custom",
     "cognitive_search",
     "serp",
@@ -27,6 +28,9 @@ const TYPE_ALIASES: &[(&str, &str)] = &[
     ("azure", "azure_open_ai"),
     ("openai", "open_ai"),
     ("simulator", "simulated"),
+    ("azure_ai_inference", "serverless"),
+    ("azure_ai_model_inference", "serverless"),
+    ("model_inference", "serverless"),
 ];
 
 /// A connection's type by its usual name; unknown ones as they are.
@@ -38,6 +42,14 @@ pub(crate) fn connection_type(written: &str) -> String {
 /// Renames the older keys of a file.
 pub(crate) fn modernize(tree: Tree) -> Tree {
     let Tree::Table(mut table) = tree else { return tree };
+    if let Some(Tree::Table(connections)) = table.get_mut("connections") {
+        for connection in connections.values_mut() {
+            if let Tree::Table(connection) = connection {
+                rename(connection, "auth_mode", "auth");
+                rename(connection, "azure_endpoint", "api_base");
+            }
+        }
+    }
     if let Some(Tree::Table(sections)) = table.get_mut("flow_configs") {
         for section in sections.values_mut() {
             if let Tree::Table(section) = section {

@@ -8,62 +8,12 @@ use sluicegate_source::{Problem, Severity};
 use sluicegate_value::{Value, duration};
 
 use crate::aliases::{CONNECTION_TYPES, connection_type};
+use crate::connection_file;
+use crate::keys::{
+    AI_STUDIO_KEYS, AOAI_KEYS, AUTH_KEYS, CLIENT_CERTIFICATE_KEYS, DEPLOYED_KEYS, DEPLOYMENT_KEYS, HTTP_KEYS,
+    RETRY_KEYS, SECTION_KEYS, STORE_KEYS, TELEMETRY_KEYS, TIMEOUT_KEYS, TOP_KEYS, of_connection,
+};
 use crate::variables::looks_secret;
-
-/// Keys at the top of a settings file.
-pub(crate) const TOP_KEYS: &[&str] = &[
-    "connections",
-    "flow_configs",
-    "prices",
-    "telemetry",
-    "store",
-    "max_in_flight",
-    "aoai_config",
-    "aistudio_config",
-    "deployment_configs",
-];
-/// Keys of a flow's section that mean something to sluicegate; any other reaches the flow.
-pub(crate) const SECTION_KEYS: &[&str] = &[
-    "flow_path",
-    "connection_name",
-    "deployment_name",
-    "data_path",
-    "eval_data_path",
-    "column_mapping",
-    "max_in_flight",
-    "telemetry",
-    "store",
-    "prices",
-];
-const COMMON_CONNECTION_KEYS: &[&str] =
-    &["type", "name", "max_in_flight", "requests_per_minute", "tokens_per_minute", "timeout", "retry"];
-const AZURE_KEYS: &[&str] = &["api_base", "api_key", "api_version", "api_type", "api", "auth_mode", "resource_id"];
-const OPEN_AI_KEYS: &[&str] = &["base_url", "api_base", "api_key", "organization"];
-const SIMULATED_KEYS: &[&str] = &["script"];
-const AOAI_KEYS: &[&str] = &["aoai_api_base", "aoai_api_type", "aoai_api_version", "aoai_api_key"];
-const AI_STUDIO_KEYS: &[&str] = &["subscription_id", "resource_group_name", "project_name"];
-const DEPLOYMENT_KEYS: &[&str] = &[
-    "endpoint_name",
-    "endpoint_desc",
-    "deployment_desc",
-    "deployment_name",
-    "deployment_traffic_allocation",
-    "deployment_vm_size",
-    "deployment_instance_count",
-    "deployment_base_image_name",
-    "app_insight",
-    "environment_variables",
-];
-const TELEMETRY_KEYS: &[&str] = &[
-    "endpoint",
-    "traces_endpoint",
-    "headers",
-    "service_name",
-    "sampler",
-    "sampler_argument",
-    "capture_content",
-    "disabled",
-];
 
 /// What is wrong with a file.
 pub(crate) struct Found {
@@ -99,13 +49,14 @@ impl Checker<'_> {
                 "connections" => self.each(entry, Self::connection),
                 "flow_configs" => self.each(entry, Self::section),
                 "deployment_configs" => self.each(entry, |checker, deployment| {
-                    checker.keys(deployment, DEPLOYMENT_KEYS, Severity::Warning);
+                    checker.keys(deployment, DEPLOYED_KEYS, Severity::Warning);
                 }),
                 "prices" => self.each(entry, |checker, price| {
                     checker.keys(price, &["input", "cached_input", "output"], Severity::Error);
                 }),
                 "telemetry" => self.keys(entry, TELEMETRY_KEYS, Severity::Error),
-                "store" => self.keys(entry, &["durability", "path"], Severity::Error),
+                "store" => self.keys(entry, STORE_KEYS, Severity::Error),
+                "http" => self.keys(entry, HTTP_KEYS, Severity::Error),
                 "aoai_config" => self.keys(entry, AOAI_KEYS, Severity::Warning),
                 "aistudio_config" => self.keys(entry, AI_STUDIO_KEYS, Severity::Warning),
                 "max_in_flight" => self.count(entry, ""),
@@ -133,9 +84,12 @@ impl Checker<'_> {
     }
 
     fn keys(&mut self, entry: &Entry, known: &[&str], severity: Severity) {
-        let name = format!("`{}`", entry.key);
-        for entry in self.map(&entry.value, &name).unwrap_or_default() {
-            self.key(entry, &name, known, severity);
+        self.keys_of(entry, &format!("`{}`", entry.key), known, severity);
+    }
+
+    fn keys_of(&mut self, entry: &Entry, name: &str, known: &[&str], severity: Severity) {
+        for entry in self.map(&entry.value, name).unwrap_or_default() {
+            self.key(entry, name, known, severity);
         }
     }
 
@@ -161,6 +115,9 @@ impl Checker<'_> {
                     && entry.key.len() > 4
             };
             if SECTION_KEYS.contains(&&*entry.key) {
+                if &*entry.key == "http" {
+                    self.keys(entry, HTTP_KEYS, Severity::Error);
+                }
                 continue;
             }
             if let Some(name) = known.into_iter().find(|name| &*entry.key != *name && slip(name)) {
@@ -182,9 +139,20 @@ impl Checker<'_> {
         let path = format!("connections.{}.", entry.key);
         let Some(entries) = self.map(&entry.value, &name) else { return };
         for entry in entries {
+            let is_map = entry.value.as_map().is_some();
             match &*entry.key {
-                "timeout" => self.keys(entry, &["connect", "first_byte", "total"], Severity::Error),
-                "retry" => self.keys(entry, &["max_attempts", "initial", "max"], Severity::Error),
+                "timeout" => self.keys(entry, TIMEOUT_KEYS, Severity::Error),
+                "retry" => self.keys(entry, RETRY_KEYS, Severity::Error),
+                "auth" if is_map => {
+                    self.keys(entry, AUTH_KEYS, Severity::Error);
+                    self.each(entry, Self::written_secret);
+                }
+                "client_certificate" if is_map => self.keys(entry, CLIENT_CERTIFICATE_KEYS, Severity::Error),
+                "deployments" => self.each(entry, |checker, deployment| {
+                    let name = format!("deployment `{}`", deployment.key);
+                    checker.keys_of(deployment, &name, DEPLOYMENT_KEYS, Severity::Error);
+                }),
+                "headers" | "query" => self.each(entry, Self::written_secret),
                 "max_in_flight" | "requests_per_minute" | "tokens_per_minute" => self.count(entry, &path),
                 _ => {}
             }
@@ -199,23 +167,39 @@ impl Checker<'_> {
             }
             self.written_secret(entry);
         }
+        self.idle_key(&entry.value, &name);
         let Some(type_node) = entry.value.get("type") else { return };
         let Some(written) = type_node.as_str() else { return };
-        let own = match connection_type(written).as_str() {
-            "azure_open_ai" => AZURE_KEYS,
-            "open_ai" => OPEN_AI_KEYS,
-            "simulated" => SIMULATED_KEYS,
-            other => {
-                if !CONNECTION_TYPES.contains(&other) && !written.contains('$') {
-                    self.unknown_type(&name, type_node, written);
-                }
-                return;
+        let type_name = connection_type(written);
+        let Some(known) = of_connection(&type_name) else {
+            if !CONNECTION_TYPES.contains(&&*type_name) && !written.contains('$') {
+                self.unknown_type(&name, type_node, written);
             }
+            return;
         };
-        let known: Vec<&str> = own.iter().chain(COMMON_CONNECTION_KEYS).copied().collect();
         for entry in entries {
             self.key(entry, &name, &known, Severity::Error);
         }
+    }
+
+    /// A key beside an identity is not used: whoever wrote both should know.
+    fn idle_key(&mut self, connection: &Node, name: &str) {
+        let auth = connection.get("auth").or_else(|| connection.get("auth_mode"));
+        let by_identity = auth.is_some_and(|auth| match auth.as_map() {
+            Some(_) => auth.get("type").is_none_or(is_entra),
+            None => is_entra(auth),
+        });
+        let key = connection.as_map().unwrap_or_default().iter().find(|entry| &*entry.key == "api_key");
+        let Some(key) = key.filter(|key| by_identity && !key.value.as_scalar().is_some_and(Value::is_null)) else {
+            return;
+        };
+        let message = format!("{name} has an `api_key` that is not used: its `auth` is Entra");
+        self.problems.push(
+            Problem::warning("config::idle_key", message)
+                .in_file(&self.document.file)
+                .at(key.key_span, "")
+                .help("take out one of the two; to send both, put the key into `headers`"),
+        );
     }
 
     /// A written whole number of at least 1; what a variable holds is not known here.
@@ -270,6 +254,10 @@ impl Checker<'_> {
             .help("put the value into a variable or `.env`, and write `${NAME}` here"),
         );
     }
+}
+
+fn is_entra(node: &Node) -> bool {
+    node.as_str().and_then(connection_file::is_entra) == Some(true)
 }
 
 fn listed(names: &[&str]) -> String {

@@ -9,14 +9,14 @@ use sluicegate_source::Problem;
 use sluicegate_source::suggest::nearest;
 use sluicegate_value::{Map, Value};
 
-use crate::check::SECTION_KEYS;
 use crate::interpolate::{Piece, pieces};
+use crate::keys::SECTION_KEYS;
 use crate::layers::{Table, Tree, merge};
 use crate::reader::{Reader, resolve_tree};
-use crate::variables::looks_secret;
+use crate::variables::{ALWAYS_SECRET, REQUESTS_CA_BUNDLE, SSL_CERT_FILE, looks_secret};
 use crate::{
-    Connection, Limits, ModelPrice, Project, Proxies, Redactor, Secret, Setting, Settings, Store, Telemetry, Variable,
-    Variables, connection_file, prices, store, telemetry,
+    Connection, HttpPolicy, Limits, ModelPrice, Project, Proxies, Redactor, Secret, Setting, Settings, Store,
+    Telemetry, Variable, Variables, connection_file, http_policy, prices, store, telemetry,
 };
 
 /// What holds for one flow in one config environment. A value's variables are looked up when it is asked for, so that
@@ -102,6 +102,14 @@ impl Environment {
     /// A value that is no text or needs an unset variable.
     pub fn deployment_name(&self) -> Result<Option<String>, Problem> {
         self.reader().text("deployment_name")
+    }
+
+    /// The deployment or model that the section names, for the flow's `embedding` nodes.
+    ///
+    /// # Errors
+    /// A value that is no text or needs an unset variable.
+    pub fn embedding_deployment_name(&self) -> Result<Option<String>, Problem> {
+        self.reader().text("embedding_deployment_name")
     }
 
     /// The data set of a batch.
@@ -206,7 +214,7 @@ impl Environment {
         provider: Option<&str>,
         configuration: &Map,
     ) -> Result<Connection, Vec<Problem>> {
-        self.read_connection(name, &connection_file::from_prompty(provider, configuration))
+        self.read_connection(name, &connection_file::from_prompty(provider, configuration, self.variables()))
     }
 
     /// Reads a connection, and what all connections share; what is wrong with both is told at once.
@@ -252,6 +260,25 @@ impl Environment {
         Proxies::from_variables(self.variables())
     }
 
+    /// Files of certificates that are trusted besides the system's, by variables: `SSL_CERT_FILE`, then
+    /// `REQUESTS_CA_BUNDLE`. A connection's own is its `ca_file`.
+    #[must_use]
+    pub fn certificate_files(&self) -> Vec<PathBuf> {
+        let set = [SSL_CERT_FILE, REQUESTS_CA_BUNDLE].into_iter().filter_map(|name| self.variable(name));
+        let mut files: Vec<PathBuf> =
+            set.map(|found| found.value.trim()).filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+        files.dedup();
+        files
+    }
+
+    /// What `http` nodes may do.
+    ///
+    /// # Errors
+    /// A value of the wrong type, or one that needs an unset variable.
+    pub fn http_policy(&self) -> Result<HttpPolicy, Problem> {
+        http_policy::read(&self.root, self.variables())
+    }
+
     /// How and where runs are kept.
     ///
     /// # Errors
@@ -271,8 +298,7 @@ impl Environment {
     /// The same, and the keys of connections that stand nowhere in these settings.
     #[must_use]
     pub fn redactor_with<'a>(&self, used: impl IntoIterator<Item = &'a str>, connections: &[Connection]) -> Redactor {
-        let mut secrets: Vec<Secret> =
-            connections.iter().filter_map(|connection| connection.api_key().cloned()).collect();
+        let mut secrets: Vec<Secret> = connections.iter().flat_map(Connection::secrets).collect();
         let mut names: Vec<String> = used.into_iter().map(str::to_owned).collect();
         names.extend(self.variables().dot_env_names().map(str::to_owned));
         let whole = [(&self.root, ""), (&Tree::Table(self.section.clone()), "")];
@@ -288,7 +314,8 @@ impl Environment {
                 let secret =
                     is_secret_key(key).then(|| resolve_tree(&Tree::Leaf(leaf.clone()), key, self.variables()).ok());
                 if let Some(Value::Str(text)) = secret.flatten().map(|setting| setting.value) {
-                    secrets.push(Secret::new(&*text));
+                    let secret = Secret::new(&*text);
+                    if is_of_gateway(key) { secrets.extend(secret.parts()) } else { secrets.push(secret) }
                 }
             });
         }
@@ -297,8 +324,10 @@ impl Environment {
         let looked_up = names.iter().filter(|name| looks_secret(name)).filter_map(|name| self.variable(name));
         secrets.extend(looked_up.map(|variable| Secret::new(variable.value)));
         for name in self.connection_names() {
-            secrets.extend(self.connection(&name).ok().and_then(|connection| connection.api_key().cloned()));
+            secrets.extend(self.connection(&name).iter().flat_map(Connection::secrets));
         }
+        let always = ALWAYS_SECRET.iter().filter_map(|name| self.variables().get_non_empty(name));
+        secrets.extend(always.map(|variable| Secret::new(variable.value)));
         for (_, value) in self.telemetry().map(|telemetry| telemetry.headers).unwrap_or_default() {
             // `Bearer …` is no secret; what follows it is.
             if let Some((_, token)) = value.expose().split_once(' ') {
@@ -326,12 +355,22 @@ impl Environment {
     }
 }
 
-/// Whether a dotted key holds a secret: by its last part's looks, or because it lies under a custom connection's
-/// `secrets` or the collector's headers.
+/// Whether a dotted key holds a secret: by its last part's looks, or because it lies under a connection's `headers`,
+/// `query` or `secrets`, or under the collector's headers.
 pub(crate) fn is_secret_key(key: &str) -> bool {
-    let mut parts = key.split('.');
     let last = key.rsplit('.').next().unwrap_or(key);
-    looks_secret(last) || key.starts_with("telemetry.headers") || parts.nth(2) == Some("secrets")
+    let of_custom = key.contains(".secrets.") && is_of_connection(key);
+    looks_secret(last) || key.contains("telemetry.headers") || of_custom || is_of_gateway(key)
+}
+
+/// Whether a dotted key is a header or a piece of the query that a connection sends.
+fn is_of_gateway(key: &str) -> bool {
+    is_of_connection(key) && (key.contains(".headers.") || key.contains(".query."))
+}
+
+/// The settings of a flow's section may hold connections too: `FLOW.connections.NAME.…`.
+fn is_of_connection(key: &str) -> bool {
+    key.starts_with("connections.") || key.contains(".connections.")
 }
 
 impl fmt::Debug for Environment {

@@ -16,7 +16,9 @@ mod connection;
 mod connection_file;
 mod dot_env;
 mod environment;
+mod http_policy;
 mod interpolate;
+mod keys;
 mod layers;
 mod origin;
 mod prices;
@@ -33,8 +35,12 @@ mod store;
 mod telemetry;
 pub mod variables;
 
-pub use connection::{Connection, ConnectionKind, Limits, Retry, Timeouts};
+pub use connection::{
+    Auth, AuthHeader, AzureApi, ClientCertificate, Connection, ConnectionKind, Deployment, Deployments, Entra,
+    ExtraParameters, Gateway, Limits, Retry, Timeouts, TokenSource,
+};
 pub use environment::Environment;
+pub use http_policy::HttpPolicy;
 pub use origin::Origin;
 pub use prices::{ModelPrice, PRICES_AS_OF};
 pub use project::Project;

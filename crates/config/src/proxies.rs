@@ -37,13 +37,16 @@ impl Proxies {
         }
     }
 
-    /// What is reached without a proxy, this machine included, separated by commas.
+    /// What is reached without a proxy, this machine included, separated by commas: `*`, domains (`.corp.test`, and
+    /// `*.corp.test` is the same), addresses and networks without brackets.
     #[must_use]
     pub fn exceptions(&self) -> String {
-        match self.except.as_deref().map(str::trim).filter(|except| !except.is_empty()) {
-            Some(except) => format!("{THIS_MACHINE},{except}"),
-            None => THIS_MACHINE.to_owned(),
-        }
+        let excepts = self.except.as_deref().unwrap_or_default().split(',').map(str::trim);
+        let plain = excepts.filter(|except| !except.is_empty()).map(|except| {
+            let except = except.strip_prefix("*.").map_or(except, |_| &except[1..]);
+            except.replace(['[', ']'], "")
+        });
+        std::iter::once(THIS_MACHINE.to_owned()).chain(plain).collect::<Vec<_>>().join(",")
     }
 
     /// The proxy by which an address of this scheme and host is reached, for messages: scheme, host and port, without
@@ -121,6 +124,16 @@ mod tests {
     fn this_machine_is_never_reached_by_proxy() {
         assert_eq!(proxies(&[]).exceptions(), "localhost,127.0.0.0/8,::1");
         assert_eq!(proxies(&[("NO_PROXY", "a.test")]).exceptions(), "localhost,127.0.0.0/8,::1,a.test");
+    }
+
+    #[test]
+    fn exceptions_are_written_in_several_ways() {
+        let found = proxies(&[("HTTP_PROXY", "http://p"), ("NO_PROXY", " *.corp.test ,[fd00::]/8,, .a.test,*")]);
+        assert_eq!(found.exceptions(), "localhost,127.0.0.0/8,::1,.corp.test,fd00::/8,.a.test,*");
+        let found = proxies(&[("HTTP_PROXY", "http://p"), ("NO_PROXY", "*.corp.test,[fd00::]/8")]);
+        for (host, direct) in [("x.corp.test", true), ("fd00::1", true), ("xcorp.test", false), ("fe00::1", false)] {
+            assert_eq!(found.on_the_way_to("http", host).is_none(), direct, "{host}");
+        }
     }
 
     #[test]

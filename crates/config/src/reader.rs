@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sluicegate_source::Problem;
 use sluicegate_source::yaml;
-use sluicegate_value::{Value, duration, python};
+use sluicegate_value::{Value, duration, python, size};
 
 use crate::layers::{Leaf, Table, Tree};
 use crate::{Secret, Setting, Variables, interpolate};
@@ -140,6 +140,63 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A list of texts; a single one stands for a list of one. An empty list is a list.
+    pub(crate) fn texts(&self, key: &str) -> Maybe<Vec<String>> {
+        let wanted = "a list of texts";
+        let Some(setting) = self.setting(key)? else { return Ok(None) };
+        let one = |value: &Value| match value {
+            Value::Str(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
+            _ => None,
+        };
+        let texts = match &setting.value {
+            Value::List(list) => list.iter().map(one).collect(),
+            single => one(single).map(|text| vec![text]),
+        };
+        texts.map(Some).ok_or_else(|| self.mismatch(key, &setting, wanted))
+    }
+
+    /// `on`, `off`, `true` or `false`.
+    pub(crate) fn switch(&self, key: &str) -> Maybe<bool> {
+        let wanted = "`on` or `off`";
+        let Some(setting) = self.scalar(key, wanted)? else { return Ok(None) };
+        match typed(&setting) {
+            Value::Bool(flag) => Ok(Some(flag)),
+            Value::Str(text) if text.eq_ignore_ascii_case("on") => Ok(Some(true)),
+            Value::Str(text) if text.eq_ignore_ascii_case("off") => Ok(Some(false)),
+            _ => Err(self.mismatch(key, &setting, wanted)),
+        }
+    }
+
+    /// `512KiB`, `10MB`, or bytes as a number, of at least 1: see [`size`].
+    pub(crate) fn size(&self, key: &str) -> Maybe<u64> {
+        let wanted = "a size such as `512KiB` or `10MB`, or a number of bytes";
+        let Some(setting) = self.scalar(key, wanted)? else { return Ok(None) };
+        match size::from_value(&typed(&setting)).filter(|bytes| *bytes > 0) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(self.mismatch(key, &setting, wanted)),
+        }
+    }
+
+    /// Whether a key is written with anything but `null`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        match self.table.get(key) {
+            None => false,
+            Some(Tree::Leaf(leaf)) => !leaf.value.is_null(),
+            Some(Tree::Table(_)) => true,
+        }
+    }
+
+    /// Whether a key is written as a map.
+    pub(crate) fn is_table(&self, key: &str) -> bool {
+        matches!(self.table.get(key), Some(Tree::Table(_)))
+    }
+
+    /// The keys of the table, in order, but for those that are `null`.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> {
+        let reader = *self;
+        self.table.keys().map(|key| &**key).filter(move |key| reader.has(key))
+    }
+
     /// Who set a key, in brackets; nothing if that has no name.
     pub(crate) fn origin(&self, key: &str) -> String {
         match self.table.get(key).and_then(Tree::first_leaf).map(|leaf| &leaf.origin) {
@@ -181,7 +238,7 @@ impl<'a> Reader<'a> {
         let problem = setting.origin.mark(problem, "");
         match (&setting.variables.first(), &setting.origin) {
             (Some((_, origin)), _) => problem.help(format!("the value comes from {origin}")),
-            (None, crate::Origin::File { .. }) => problem,
+            (None, crate::Origin::File { .. } | crate::Origin::Default) => problem,
             (None, origin) => problem.help(format!("the value comes from {origin}")),
         }
     }

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+/// A value of a header with fewer bytes is left where it is, as the redactor does with all secrets.
+const SHORTEST: usize = 6;
+
 /// A value that must not be shown.
 #[derive(Clone)]
 pub struct Secret(Arc<SecretString>);
@@ -20,6 +23,13 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// What is secret of a header's or query's value: the whole, and what follows a scheme such as `Bearer`, which
+    /// endpoints repeat alone. Short values (`true`, `eu`) are words that stand everywhere.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Secret> {
+        let behind = self.expose().split_once(' ').map(|(_, token)| Self::new(token));
+        [Some(self.clone()), behind].into_iter().flatten().filter(|part| part.expose().trim().len() >= SHORTEST)
     }
 }
 

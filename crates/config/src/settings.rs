@@ -11,7 +11,8 @@ use sluicegate_source::{Problem, Severity, SourceFile};
 use sluicegate_value::Value;
 
 use crate::aliases::modernize;
-use crate::check::{self, TOP_KEYS};
+use crate::check;
+use crate::keys::TOP_KEYS;
 use crate::layers::{Tree, merge};
 use crate::sections::{Sections, flow_name};
 use crate::telemetry;

@@ -47,6 +47,34 @@ pub const ALL_PROXY: &str = "ALL_PROXY";
 pub const NO_PROXY: &str = "NO_PROXY";
 /// A file of certificates that are trusted besides the system's.
 pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+/// Another file of certificates that are trusted besides the system's, as Python's clients have it.
+pub const REQUESTS_CA_BUNDLE: &str = "REQUESTS_CA_BUNDLE";
+/// The key of a prompty of Azure OpenAI that names none.
+pub const AZURE_OPENAI_API_KEY: &str = "AZURE_OPENAI_API_KEY";
+/// A token of Entra that somebody else got.
+pub const AZURE_OPENAI_AD_TOKEN: &str = "AZURE_OPENAI_AD_TOKEN";
+/// The tenant of an identity.
+pub const AZURE_TENANT_ID: &str = "AZURE_TENANT_ID";
+/// The application, or the managed identity.
+pub const AZURE_CLIENT_ID: &str = "AZURE_CLIENT_ID";
+/// The application's secret.
+pub const AZURE_CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
+/// The file of a workload's own token.
+pub const AZURE_FEDERATED_TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+/// Where tokens are given out.
+pub const AZURE_AUTHORITY_HOST: &str = "AZURE_AUTHORITY_HOST";
+/// The instance metadata service, if not at its usual address.
+pub const AZURE_POD_IDENTITY_AUTHORITY_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+/// GitHub's address for a workflow's token.
+pub const ACTIONS_ID_TOKEN_REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+/// What is shown at that address.
+pub const ACTIONS_ID_TOKEN_REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+/// The identity endpoint of App Service, Functions, Container Apps.
+pub const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
+/// What is shown at that endpoint.
+pub const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
+/// The folders in which commands are looked for; every system has it, so it is not in the table.
+pub const PATH: &str = "PATH";
 /// Anything: no colours.
 pub const NO_COLOR: &str = "NO_COLOR";
 
@@ -85,8 +113,26 @@ pub const KNOWN: &[Known] = &[
     sample("AOAI_API_VERSION", "2024-06-01", "the API version of connection `aoai`"),
     sample("AOAI_DEPLOYMENT", "gpt-4o-mini", "the deployment in environment `pr`"),
     sample("OLLAMA_MODEL", "llama3.2", "the model of connection `ollama`"),
+    sample("PANEL_SMALL_DEPLOYMENT", "gpt-4o-mini", "the small deployment of flow `model_panel` in environment `pr`"),
+    sample("PANEL_MEDIUM_DEPLOYMENT", "gpt-4o", "the medium one"),
+    sample("PANEL_LARGE_DEPLOYMENT", "gpt-4.1", "the large one"),
+    sample("PANEL_JUDGE_DEPLOYMENT", "gpt-4o", "the one that picks among their answers"),
     known("AZURE_OPENAI_ENDPOINT", "the address of a prompty of type azure_openai that names none"),
-    known("AZURE_OPENAI_API_KEY", "the key of a prompty of type azure_openai that names none"),
+    known(AZURE_OPENAI_API_KEY, "the key of a prompty of type azure_openai that names none"),
+    known("OPENAI_BASE_URL", "the address of a prompty of type openai that names none"),
+    known("ANTHROPIC_API_KEY", "the key of a prompty of type anthropic that names none"),
+    // Those of `auth: entra`, in the order in which its sources are tried.
+    known(AZURE_OPENAI_AD_TOKEN, "for `auth: entra`: a token that somebody else got; it cannot be renewed"),
+    known(AZURE_TENANT_ID, "for `auth: entra`: the tenant"),
+    known(AZURE_CLIENT_ID, "for `auth: entra`: the application, or the managed identity"),
+    known(AZURE_FEDERATED_TOKEN_FILE, "for `auth: entra`: the file of a workload's own token; a cluster sets it"),
+    known(ACTIONS_ID_TOKEN_REQUEST_URL, "for `auth: entra`: where a GitHub workflow gets its token; GitHub sets it"),
+    known(ACTIONS_ID_TOKEN_REQUEST_TOKEN, "for `auth: entra`: what is shown there; GitHub sets it"),
+    known(AZURE_CLIENT_SECRET, "for `auth: entra`: the application's secret"),
+    known(IDENTITY_ENDPOINT, "for `auth: entra`: where a managed identity gets its token; App Service sets it"),
+    known(IDENTITY_HEADER, "for `auth: entra`: what is shown there; App Service sets it"),
+    known(AZURE_POD_IDENTITY_AUTHORITY_HOST, "for `auth: entra`: the instance metadata service, if not as usual"),
+    known(AZURE_AUTHORITY_HOST, "for `auth: entra`: where tokens are given out, such as login.microsoftonline.us"),
     known(SLUICEGATE_ENVIRONMENT, "which config environment applies, unless --environment_name says so"),
     sets(SLUICEGATE_MAX_IN_FLIGHT, "max_in_flight", "how many model calls may be in flight at once"),
     sets(SLUICEGATE_DURABILITY, "store.durability", "`full` or `process`: what a finished step survives"),
@@ -127,8 +173,13 @@ pub const KNOWN: &[Known] = &[
     known(ALL_PROXY, "the proxy for both"),
     known(NO_PROXY, "hosts that are reached without a proxy, separated by commas"),
     known(SSL_CERT_FILE, "a file of certificates that are trusted besides the system's"),
+    known(REQUESTS_CA_BUNDLE, "another such file, as Python's clients have it"),
     known(NO_COLOR, "anything: no colours"),
 ];
+
+/// Variables whose values are secrets wherever they are set, whether a file names them or not.
+pub(crate) const ALWAYS_SECRET: &[&str] =
+    &[AZURE_OPENAI_AD_TOKEN, AZURE_CLIENT_SECRET, ACTIONS_ID_TOKEN_REQUEST_TOKEN, IDENTITY_HEADER];
 
 /// The text of `.env.sample`.
 #[must_use]

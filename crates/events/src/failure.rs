@@ -7,7 +7,8 @@ use sluicegate_value::Value;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     /// A stable name: a model error's code (`rate_limited`), or `template`, `expression`, `reference`, `input`,
-    /// `timeout`, `loop_limit`, `journal`, `cancelled`, …
+    /// `timeout`, `loop_limit`, `http_status`, `malformed_output`, `filtered`, `refused`, `cut_off`, `journal`,
+    /// `cancelled`, …
     pub code: String,
     /// What happened, one lower-case fragment.
     pub message: String,

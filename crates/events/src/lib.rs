@@ -3,10 +3,12 @@
 //! The executor tells every [`Event`] to one [`Journal`], which answers when it is on disk, and after that to any
 //! number of [`Listener`]s, which may fail. Nobody here knows who they are.
 
+mod call;
 mod event;
 mod failure;
 mod hex;
 mod journal;
+mod kind;
 mod outcome;
 mod path;
 mod redact;
@@ -14,11 +16,13 @@ mod sampler;
 mod spent;
 mod summary;
 
-pub use event::{Event, EventKind, RunId, SpanRef};
+pub use call::{CallEnd, FetchEnd, Operation};
+pub use event::{Event, RunId, SpanRef};
 pub use failure::Failure;
 pub use journal::{Journal, JournalError, Listener, ListenerError};
-pub use outcome::{CallEnd, Outcome, PlanHashes, RunStatus, WaitFor};
+pub use kind::EventKind;
+pub use outcome::{Outcome, PlanHashes, RunStatus, WaitFor};
 pub use path::{NodePath, PathStep, Scope};
 pub use sampler::{Sampler, SamplerError};
 pub use spent::Spent;
-pub use summary::{NodeStatus, NodeSummary, RunSummary};
+pub use summary::{Adapted, NodeStatus, NodeSummary, RunSummary};

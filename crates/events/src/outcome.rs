@@ -1,8 +1,7 @@
-//! How nodes, calls and runs end.
+//! How nodes and runs end.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sluicegate_model::ChatReply;
 use sluicegate_value::Value;
 
 use crate::Failure;
@@ -49,24 +48,6 @@ pub enum WaitFor {
     Event(String),
     /// A time.
     Until(Timestamp),
-}
-
-/// What came of a model call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "end", rename_all = "snake_case")]
-pub enum CallEnd {
-    /// The model replied.
-    Replied {
-        /// The whole reply.
-        reply: Box<ChatReply>,
-    },
-    /// It did not.
-    Failed {
-        /// Why.
-        failure: Failure,
-    },
-    /// The call was given up (another node failed, or the run was interrupted).
-    Cancelled,
 }
 
 /// How a run ended.

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use sluicegate_flow::plan::NodeName;
-use sluicegate_model::ChatReply;
+use sluicegate_model::{Adaptation, ChatReply, EmbeddingReply, Filter, FilterFinding};
 use sluicegate_value::{Map, Value};
 
-use crate::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, PathStep, PlanHashes, Scope, WaitFor};
+use crate::{CallEnd, Event, EventKind, Failure, FetchEnd, NodePath, Outcome, PathStep, PlanHashes, Scope, WaitFor};
 
 impl Event {
     /// Replaces every text for which `rewrite` answers, wherever it came from: inputs, outputs, requests, replies,
@@ -48,6 +48,7 @@ impl Texts<'_> {
             EventKind::NodeFinished { outcome, usage: _ } => self.outcome(outcome),
             EventKind::ModelCallStarted {
                 call: _,
+                operation: _,
                 connection,
                 provider,
                 host,
@@ -65,8 +66,27 @@ impl Texts<'_> {
             EventKind::ModelAttemptFailed { call: _, attempt: _, failure, retry_in_ms: _ } => self.failure(failure),
             EventKind::ModelCallFinished { call: _, end, attempts: _, first_chunk_us: _, cost: _ } => match end {
                 CallEnd::Replied { reply } => self.reply(reply),
+                CallEnd::Embedded { reply } => self.embedding_reply(reply),
                 CallEnd::Failed { failure } => self.failure(failure),
                 CallEnd::Cancelled => {}
+            },
+            EventKind::ModelCallAdapted { call: _, connection, model, parameter, adaptation, message } => {
+                for text in [connection, model, parameter, message] {
+                    self.text(text);
+                }
+                match adaptation {
+                    Adaptation::Renamed(name) => self.shared(name),
+                    Adaptation::Dropped => {}
+                }
+            }
+            EventKind::FetchStarted { call: _, method, url, host, port: _ } => {
+                for text in [method, url, host] {
+                    self.text(text);
+                }
+            }
+            EventKind::FetchFinished { call: _, end } => match end {
+                FetchEnd::Failed { failure } => self.failure(failure),
+                FetchEnd::Answered { status: _, size: _ } | FetchEnd::Cancelled => {}
             },
             EventKind::EventReceived { name, data } => {
                 self.text(name);
@@ -100,10 +120,24 @@ impl Texts<'_> {
     }
 
     fn reply(&mut self, reply: &mut ChatReply) {
-        let ChatReply { text, message, finish_reason, model, id, usage: _, body } = reply;
-        [text, finish_reason, model, id].into_iter().flatten().for_each(|text| self.shared(text));
+        let ChatReply { text, message, finish_reason, model, id, usage: _, filter, refusal, body } = reply;
+        [text, finish_reason, model, id, refusal].into_iter().flatten().for_each(|text| self.shared(text));
+        filter.iter_mut().for_each(|filter| self.filter(filter));
         self.value(message);
         self.value(body);
+    }
+
+    fn embedding_reply(&mut self, reply: &mut EmbeddingReply) {
+        let EmbeddingReply { vectors: _, model, usage: _ } = reply;
+        model.iter_mut().for_each(|model| self.shared(model));
+    }
+
+    fn filter(&mut self, filter: &mut Filter) {
+        let Filter { state: _, findings, message } = filter;
+        message.iter_mut().for_each(|message| self.shared(message));
+        for FilterFinding { category, severity, in_reply: _, stopped: _ } in findings {
+            std::iter::once(category).chain(severity).for_each(|text| self.shared(text));
+        }
     }
 
     fn failure(&mut self, failure: &mut Failure) {

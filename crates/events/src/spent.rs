@@ -1,6 +1,6 @@
 //! What model calls used and cost: one rule for nodes, runs and lists of runs.
 
-use sluicegate_model::Usage;
+use sluicegate_model::{ChatReply, FilterState, Usage};
 
 use crate::{CallEnd, EventKind};
 
@@ -24,7 +24,16 @@ impl Spent {
     #[must_use]
     pub fn of(kind: &EventKind) -> Option<Self> {
         match kind {
+            // A stopped request of which the endpoint says no tokens is like one that failed: nothing is known of it.
+            EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. }
+                if reply.usage == Usage::default() && is_stopped(reply) =>
+            {
+                None
+            }
             EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, cost, .. } => {
+                Some(Self { usage: reply.usage, cost: *cost })
+            }
+            EventKind::ModelCallFinished { end: CallEnd::Embedded { reply }, cost, .. } => {
                 Some(Self { usage: reply.usage, cost: *cost })
             }
             _ => None,
@@ -36,4 +45,9 @@ impl Spent {
     pub fn plus(&self, other: &Self) -> Self {
         Self { usage: self.usage.plus(&other.usage), cost: self.cost.zip(other.cost).map(|(one, two)| one + two) }
     }
+}
+
+/// Whether a content filter kept the request from the model.
+fn is_stopped(reply: &ChatReply) -> bool {
+    reply.filter.as_ref().is_some_and(|filter| filter.state == FilterState::Input)
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-use sluicegate_model::Usage;
+use sluicegate_model::{Adaptation, Filter, Shortfall, Usage};
 use sluicegate_value::{Map, Value};
 
-use crate::{Event, EventKind, Failure, NodePath, Outcome, RunId, RunStatus, Spent};
+use crate::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, RunId, RunStatus, Spent};
 
 /// What a run of one input looks like.
 #[derive(Clone, Debug, Default)]
@@ -83,10 +83,16 @@ pub struct NodeSummary {
     pub attempts: u32,
     /// Attempts of its model calls that failed and were repeated by the connection.
     pub repeated_attempts: u32,
-    /// Model calls that ended.
+    /// Model calls and HTTP calls that ended.
     pub calls: u32,
-    /// Model calls that began and did not end.
+    /// Model calls and HTTP calls that began and did not end.
     pub calls_in_flight: u32,
+    /// What a content filter did in its last model call, if it did anything: also where it let everything pass.
+    pub filter: Option<Filter>,
+    /// What is wrong with the reply of its last model call.
+    pub shortfall: Option<Shortfall>,
+    /// Parameters that its calls learned not to send, in the order in which they did.
+    pub adapted: Vec<Adapted>,
     /// Tokens used by its calls and by those of the nodes inside it.
     pub usage: Usage,
     /// What they cost in US dollars: 0 if there was none, `None` (unknown) if a reply has no price.
@@ -96,6 +102,21 @@ pub struct NodeSummary {
     /// Why it failed.
     pub failure: Option<Failure>,
     worked: Worked,
+}
+
+/// A parameter that an endpoint refused, and what is sent in its place from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapted {
+    /// The connection's name.
+    pub connection: String,
+    /// The deployment or model.
+    pub model: String,
+    /// The parameter as the request had it.
+    pub parameter: String,
+    /// What is done to it.
+    pub adaptation: Adaptation,
+    /// The endpoint's own words.
+    pub message: String,
 }
 
 /// Where a node stands.
@@ -232,6 +253,9 @@ impl Default for NodeSummary {
             repeated_attempts: 0,
             calls: 0,
             calls_in_flight: 0,
+            filter: None,
+            shortfall: None,
+            adapted: Vec::new(),
             usage,
             cost,
             output: None,
@@ -258,7 +282,7 @@ impl NodeSummary {
                 // A node that was over runs once more when what it is inside of is tried again.
                 if let Some(finished) = self.finished.take() {
                     self.worked.pause(finished);
-                    (self.output, self.failure) = (None, None);
+                    (self.output, self.failure, self.filter, self.shortfall) = (None, None, None, None);
                 }
                 self.worked.begin(event.at);
                 self.attempts += 1;
@@ -279,93 +303,34 @@ impl NodeSummary {
                     Outcome::Cancelled => NodeStatus::Cancelled,
                 };
             }
-            EventKind::ModelCallStarted { .. } => self.calls_in_flight += 1,
+            EventKind::ModelCallStarted { .. } | EventKind::FetchStarted { .. } => self.calls_in_flight += 1,
             EventKind::ModelAttemptFailed { retry_in_ms: Some(_), .. } => self.repeated_attempts += 1,
-            EventKind::ModelCallFinished { .. } => {
-                self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
-                self.calls += 1;
+            EventKind::ModelCallAdapted { call: _, connection, model, parameter, adaptation, message } => {
+                self.adapted.push(Adapted {
+                    connection: connection.clone(),
+                    model: model.clone(),
+                    parameter: parameter.clone(),
+                    adaptation: adaptation.clone(),
+                    message: message.clone(),
+                });
             }
+            EventKind::ModelCallFinished { end, .. } => {
+                self.call_over();
+                (self.filter, self.shortfall) = match end {
+                    CallEnd::Replied { reply } => (reply.filter.clone(), reply.shortfall()),
+                    CallEnd::Embedded { .. } | CallEnd::Failed { .. } | CallEnd::Cancelled => (None, None),
+                };
+            }
+            EventKind::FetchFinished { .. } => self.call_over(),
             _ => {}
         }
+    }
+
+    fn call_over(&mut self) {
+        self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
+        self.calls += 1;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use sluicegate_model::ChatReply;
-
-    use super::*;
-    use crate::{CallEnd, PlanHashes, Scope};
-
-    /// Events at these seconds: of the run itself, or of a node.
-    fn summary(story: Vec<(i64, &str, EventKind)>) -> RunSummary {
-        let events: Vec<Event> = story
-            .into_iter()
-            .enumerate()
-            .map(|(index, (second, path, kind))| Event {
-                seq: index as u64 + 1,
-                at: Timestamp::from_second(second).unwrap(),
-                run: RunId("r".into()),
-                scope: Scope { path: NodePath::parse(path).unwrap(), ..Scope::default() },
-                trace: None,
-                redacted: false,
-                kind,
-            })
-            .collect();
-        RunSummary::of(&events)
-    }
-
-    fn begin() -> EventKind {
-        let (flow, flow_path, hashes) = (String::new(), String::new(), PlanHashes::default());
-        EventKind::RunStarted { flow, flow_path, environment: None, inputs: Map::new(), hashes, options: Map::new() }
-    }
-
-    fn node_begins() -> EventKind {
-        EventKind::NodeStarted { node_kind: "llm".into(), inputs: Value::Null }
-    }
-
-    fn node_ends() -> EventKind {
-        let outcome = Outcome::Completed { output: Value::Null, headers: Vec::new(), opaque: false };
-        EventKind::NodeFinished { outcome, usage: Usage::default() }
-    }
-
-    fn reply(cost: Option<f64>) -> EventKind {
-        let reply = ChatReply {
-            text: None,
-            message: Value::Null,
-            finish_reason: None,
-            model: None,
-            id: None,
-            usage: Usage { input_tokens: Some(2), ..Usage::default() },
-            body: Value::Null,
-        };
-        let end = CallEnd::Replied { reply: Box::new(reply) };
-        EventKind::ModelCallFinished { call: 0, end, attempts: 1, first_chunk_us: None, cost }
-    }
-
-    #[test]
-    fn the_time_between_two_processes_is_nobodys() {
-        let summary = summary(vec![
-            (0, "", begin()),
-            (1, "a", node_begins()),
-            (3, "b", node_begins()),
-            (1_000, "", EventKind::RunResumed { repeated_calls: 1 }),
-            (1_002, "a", node_begins()),
-            (1_007, "a", node_ends()),
-        ]);
-        assert_eq!(summary.duration(), Duration::from_secs(3 + 7));
-        assert_eq!(summary.nodes[0].duration(), Some(Duration::from_secs(2 + 5)));
-        assert_eq!(summary.nodes[1].duration(), None);
-    }
-
-    #[test]
-    fn a_cost_is_known_if_all_of_it_is() {
-        assert_eq!(summary(vec![(0, "", begin())]).cost(), Some(0.0));
-        let priced = summary(vec![(0, "c[1]/a", reply(Some(0.5))), (0, "c[0]/a", reply(Some(0.25)))]);
-        let of = |summary: &RunSummary, path| summary.nodes[&NodePath::parse(path).unwrap()].cost;
-        assert_eq!((priced.cost(), of(&priced, "c"), of(&priced, "c[1]/a")), (Some(0.75), Some(0.75), Some(0.5)));
-        assert_eq!(priced.usage().input_tokens, Some(4));
-        let partly = summary(vec![(0, "c[1]/a", reply(None)), (0, "c[0]/a", reply(Some(0.25)))]);
-        assert_eq!((partly.cost(), of(&partly, "c"), of(&partly, "c[0]/a")), (None, None, Some(0.25)));
-    }
-}
+mod tests;

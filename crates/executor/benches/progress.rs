@@ -9,7 +9,9 @@ use petgraph::graph::DiGraph;
 use sluicegate_events::{Event, EventKind, Outcome, RunId, Scope};
 use sluicegate_executor::Progress;
 use sluicegate_executor::progress::Work;
-use sluicegate_flow::plan::{MessageFormat, Node, NodeId, NodeKind, Operand, OutputSpec, Place, Plan, PythonNode};
+use sluicegate_flow::plan::{
+    MessageFormat, Node, NodeId, NodeKind, OnFiltered, Operand, OutputSpec, Place, Plan, PythonNode,
+};
 use sluicegate_model::Usage;
 use sluicegate_source::{SourceFile, Span};
 use sluicegate_value::{Map, Value};
@@ -45,6 +47,7 @@ fn plan() -> Arc<Plan> {
             retry: None,
             timeout: None,
             cache: None,
+            on_filtered: OnFiltered::default(),
             role_headers: true,
             at: place.clone(),
         });

@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 
 use sluicegate_events::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, RunSummary, SpanRef};
-use sluicegate_model::{ChatReply, Usage};
+use sluicegate_model::Usage;
 
 /// What happened so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) summary: RunSummary,
     nodes: HashMap<NodePath, Remembered>,
-    open_calls: HashMap<(NodePath, u32), String>,
+    /// Calls of past processes that have not ended, with the hash of what was asked of a model.
+    open_calls: HashMap<(NodePath, u32), Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ struct Remembered {
     span: Option<SpanRef>,
     failures: u32,
     /// Replies that came since the last failed attempt, by the hash of their request.
-    replies: Vec<(String, ChatReply)>,
+    replies: Vec<(String, CallEnd)>,
 }
 
 impl Tally {
@@ -29,15 +30,26 @@ impl Tally {
         if let EventKind::RunResumed { .. } = &event.kind {
             self.open_calls.clear();
         }
-        if let EventKind::ModelCallStarted { call, request_hash, .. } = &event.kind {
-            self.open_calls.insert((event.scope.path.clone(), *call), request_hash.clone());
-        }
-        if let EventKind::ModelCallFinished { call, end, .. } = &event.kind {
-            let hash = self.open_calls.remove(&(event.scope.path.clone(), *call));
-            // A reply without its secrets is none that the run can go on with.
-            if let (Some(hash), CallEnd::Replied { reply }, false) = (hash, end, event.redacted) {
-                self.node(&event.scope.path).replies.push((hash, (**reply).clone()));
+        let key = |call: &u32| (event.scope.path.clone(), *call);
+        match &event.kind {
+            EventKind::ModelCallStarted { call, request_hash, .. } => {
+                self.open_calls.insert(key(call), Some(request_hash.clone()));
             }
+            EventKind::FetchStarted { call, .. } => {
+                self.open_calls.insert(key(call), None);
+            }
+            EventKind::ModelCallFinished { call, end, .. } => {
+                let hash = self.open_calls.remove(&key(call)).flatten();
+                let is_reply = matches!(end, CallEnd::Replied { .. } | CallEnd::Embedded { .. });
+                // A reply without its secrets is none that the run can go on with.
+                if let (Some(hash), true, false) = (hash, is_reply, event.redacted) {
+                    self.node(&event.scope.path).replies.push((hash, end.clone()));
+                }
+            }
+            EventKind::FetchFinished { call, .. } => {
+                self.open_calls.remove(&key(call));
+            }
+            _ => {}
         }
         self.hear(&event.scope.path, event);
     }
@@ -94,7 +106,7 @@ impl Tally {
     }
 
     /// Replies that a node got in a process that is gone, before it was interrupted.
-    pub(crate) fn replies_of(&self, path: &NodePath) -> Vec<(String, ChatReply)> {
+    pub(crate) fn replies_of(&self, path: &NodePath) -> Vec<(String, CallEnd)> {
         self.nodes.get(path).map(|node| node.replies.clone()).unwrap_or_default()
     }
 }

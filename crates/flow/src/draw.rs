@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::plan::{Node, NodeId, Operand, OutputSpec, Plan};
+use crate::plan::{Node, NodeId, NodeKind, Operand, OutputSpec, Plan};
 
 /// The plan as a Mermaid flow chart.
 #[must_use]
@@ -210,6 +210,9 @@ fn caption(node: &Node) -> String {
     let mut text = node.kind.word().to_owned();
     if let Some(plan) = node.kind.inner() {
         let _ = write!(text, " {}", plan.name);
+    }
+    if let NodeKind::Http(http) = &node.kind {
+        let _ = write!(text, " {}", http.method);
     }
     if node.aggregation {
         text.push_str(", over all lines");

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use petgraph::graph::DiGraph;
-use sluicegate_model::ConnectionName;
+use sluicegate_model::{ConnectionName, Message};
 use sluicegate_source::{SourceFile, Span};
 use sluicegate_value::{Map, Value};
 
+use crate::messages::{Flavour, MessagesError, conversation};
 use crate::prompty::PromptyFile;
-use crate::template::{Expression, Template};
+use crate::request::{Api, is_api_parameter, is_later_parameter};
+use crate::template::{Expression, Rendered, Template};
 
 /// The name of a node, unique in its flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,6 +232,8 @@ pub struct Node {
     pub timeout: Option<Duration>,
     /// Whether recorded replies may answer its model calls; `None`: as the run says.
     pub cache: Option<bool>,
+    /// What becomes of it when a content filter stops its request or reply.
+    pub on_filtered: OnFiltered,
     /// Whether text that it makes may hold role headers of its own when a `prompt` or `python` node feeds an `llm` node
     /// (`role_headers: false` on the node switches it off).
     pub role_headers: bool,
@@ -333,6 +337,10 @@ pub enum NodeKind {
     Map(MapNode),
     /// Runs another flow until an expression over its outputs holds.
     Loop(LoopNode),
+    /// Makes one HTTP call.
+    Http(Arc<HttpNode>),
+    /// Turns texts into vectors: its input `input` is a text or a list of texts.
+    Embedding(EmbeddingNode),
     /// Calls a Python tool.
     Python(PythonNode),
 }
@@ -349,6 +357,8 @@ impl NodeKind {
             Self::Flow(_) => "flow",
             Self::Map(_) => "map",
             Self::Loop(_) => "loop",
+            Self::Http(_) => "http",
+            Self::Embedding(_) => "embedding",
             Self::Python(_) => "python",
         }
     }
@@ -374,6 +384,38 @@ pub struct LlmNode {
     pub completion: bool,
     /// The connection, by the file or by what the plan was bound to; `None` until then.
     pub connection: Option<ConnectionName>,
+    /// Whether the responses API is asked whatever the connection speaks: `api: responses`.
+    pub responses: bool,
+    /// Whether `developer:` opens a message: `developer_role: true`.
+    pub developer_role: bool,
+}
+
+impl LlmNode {
+    /// The API that it asks.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        match (self.completion, self.responses) {
+            (true, _) => Api::Completion,
+            (false, true) => Api::Responses,
+            (false, false) => Api::Chat,
+        }
+    }
+
+    /// Whether an input is a parameter of the API rather than a variable of the template. Names that the original did
+    /// not know are variables where the template reads them.
+    #[must_use]
+    pub fn is_parameter(&self, input: &str) -> bool {
+        let is_read = || self.template.variables().iter().any(|(variable, _)| **variable == *input);
+        is_api_parameter(self.api(), input) && !(is_later_parameter(self.api(), input) && is_read())
+    }
+
+    /// Cuts its rendered template into messages.
+    ///
+    /// # Errors
+    /// Text that is no conversation.
+    pub fn messages(&self, rendered: &Rendered) -> Result<Vec<Message>, MessagesError> {
+        conversation(rendered, Flavour::Tool, self.developer_role)
+    }
 }
 
 /// Runs another flow for each item of a list; its output is the list of the flow's outputs, in order.
@@ -399,6 +441,91 @@ pub struct LoopNode {
     pub until: Arc<Expression>,
     /// The most rounds; the node fails when the expression does not hold after them.
     pub max_iterations: u32,
+}
+
+/// Makes one HTTP call. Its templates and expressions read the node's inputs.
+#[derive(Clone, Debug)]
+pub struct HttpNode {
+    /// `GET`, `POST`, … in upper case.
+    pub method: Arc<str>,
+    /// The address, without what `query` adds.
+    pub url: Arc<Template>,
+    /// What is added to the address's query, in order; percent-encoded when sent.
+    pub query: Vec<(Arc<str>, JsonTemplate)>,
+    /// Headers, in order. One that holds a secret is written with `${env:NAME}`.
+    pub headers: Vec<(Arc<str>, Arc<Template>)>,
+    /// The body, if it has one.
+    pub body: Option<HttpBody>,
+    /// Whether an answer with a status other than 2xx is an output (`expect: any`) rather than a failure.
+    pub any_status: bool,
+    /// The most redirects that are followed, within what the settings allow; `None`: as those say.
+    pub redirects: Option<u32>,
+    /// The most bytes of an answer, within what the settings allow; `None`: as those say.
+    pub max_size: Option<u64>,
+    /// The variables of the process environment that its texts read, each once.
+    pub variables: Vec<HttpVariable>,
+}
+
+/// A `${env:NAME}` in the texts of an HTTP call. Prints no value, which may be a secret.
+#[derive(Clone)]
+pub struct HttpVariable {
+    /// The variable.
+    pub name: Arc<str>,
+    /// What it holds; `None` until the plan is bound.
+    pub value: Option<Arc<str>>,
+    /// Where it is first read.
+    pub at: Place,
+}
+
+impl fmt::Debug for HttpVariable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HttpVariable({})", self.name)
+    }
+}
+
+/// The body of an HTTP call.
+#[derive(Clone, Debug)]
+pub enum HttpBody {
+    /// `body:`, a text as it is rendered.
+    Text(Arc<Template>),
+    /// `json:`, sent with `content-type: application/json`.
+    Json(JsonTemplate),
+}
+
+/// A value with templates in it. A text that is one `{{ expression }}` and nothing else gives the expression's value as
+/// it is, list or number; any other text is rendered.
+#[derive(Clone, Debug)]
+pub enum JsonTemplate {
+    /// A rendered text.
+    Text(Arc<Template>),
+    /// An expression's value.
+    Value(Arc<Expression>),
+    /// A list.
+    List(Vec<JsonTemplate>),
+    /// A map, in order.
+    Map(Vec<(Arc<str>, JsonTemplate)>),
+    /// Anything else, as it stands in the file.
+    Literal(Value),
+}
+
+/// Turns texts into vectors. Its inputs: `input` (a text, or a list of texts), `deployment_name` or `model`, and whatever
+/// else the API takes, such as `dimensions`.
+#[derive(Clone, Debug)]
+pub struct EmbeddingNode {
+    /// The connection, by the file or by what the plan was bound to; `None` until then.
+    pub connection: Option<ConnectionName>,
+}
+
+/// What becomes of a node whose request or reply a content filter stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFiltered {
+    /// A stopped request fails the node, as in the original; a stopped reply is its output as far as it came.
+    #[default]
+    AsOriginal,
+    /// `on_filtered: fail`: both fail the node.
+    Fail,
+    /// `on_filtered: report`: its output is `{filtered: {state, findings, message}, text}`.
+    Report,
 }
 
 /// Calls a Python tool, or a `custom_llm` / package tool, which are Python too.

@@ -7,7 +7,7 @@ use sluicegate_value::{Handle, Value};
 use crate::plan::Step;
 
 /// Why the way into a value ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PropertyError {
     /// There is nothing of that name or index.
     Missing(InvalidProperty),

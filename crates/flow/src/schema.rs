@@ -54,6 +54,11 @@ fn shape(shape: &Shape, definitions: &mut Map) -> Map {
             schema.insert("pattern", r"^\s*[0-9.]+\s*(ms|s|m|min|h)?\s*$");
             schema
         }
+        Shape::Size => {
+            let mut schema = types(&["string", "integer", "null"]);
+            schema.insert("pattern", r"^\s*[0-9]+(\.[0-9]+)?\s*([bB]|[kKmMgG][iI]?[bB])?\s*$");
+            schema
+        }
         Shape::Word(words) => {
             Map::from([("enum", Value::from(words.words.iter().map(|word| Value::from(*word)).collect::<Vec<_>>()))])
         }

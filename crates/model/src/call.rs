@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{ChatReply, ChatRequest, ModelError};
+use crate::{ChatReply, ChatRequest, EmbeddingModel, Fetch, ModelError};
 
 /// A boxed future, so that the traits here can be trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -33,6 +33,15 @@ pub trait Models: Send + Sync {
     /// # Errors
     /// There is no such connection, or it has no chat model, or its settings cannot work.
     fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError>;
+
+    /// The embedding model behind a connection; it shares the limits of the connection's chat model.
+    ///
+    /// # Errors
+    /// There is no such connection, or it has no embeddings, or its settings cannot work.
+    fn embedding(&self, connection: &ConnectionName) -> Result<Arc<dyn EmbeddingModel>, ModelError>;
+
+    /// What makes HTTP calls of a flow's own.
+    fn fetch(&self) -> Arc<dyn Fetch>;
 }
 
 /// A model that answers a conversation (or completes a text, see [`crate::Prompt`]).
@@ -159,6 +168,18 @@ pub enum CallNotice {
         /// When the next attempt follows; `None` if there is none.
         retry_in: Option<Duration>,
     },
+    /// The endpoint refused a parameter, and the same attempt was sent again without it or by another name; so are all
+    /// later ones to this deployment.
+    Adapted {
+        /// The deployment or model.
+        model: Arc<str>,
+        /// The parameter as the request had it.
+        parameter: Arc<str>,
+        /// What was done to it.
+        adaptation: Adaptation,
+        /// The endpoint's own words.
+        message: Arc<str>,
+    },
     /// The first piece of a streamed reply came.
     FirstChunk {
         /// Time since the attempt was sent.
@@ -169,4 +190,13 @@ pub enum CallNotice {
         /// The text, never empty.
         text: Arc<str>,
     },
+}
+
+/// What is done to a parameter that a deployment does not take.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Adaptation {
+    /// It is sent by this name.
+    Renamed(Arc<str>),
+    /// It is not sent.
+    Dropped,
 }

@@ -65,10 +65,20 @@ pub enum ModelError {
         /// The endpoint's own words, which name the limit.
         message: String,
     },
-    /// A content filter stopped the request or the reply.
-    #[error("stopped by a content filter: {}", said(message))]
-    Filtered {
-        /// What the endpoint says of it, categories included.
+    /// The identity that the connection is used under could not be had, or the endpoint refused it.
+    #[error("connection `{connection}` has no identity to use: {message}")]
+    NoIdentity {
+        /// Which connection.
+        connection: String,
+        /// What was tried, in order, and why each failed.
+        message: String,
+    },
+    /// A flow asked for an address that the settings forbid.
+    #[error("{url} may not be called: {message}")]
+    Forbidden {
+        /// The address without its query.
+        url: String,
+        /// What forbids it.
         message: String,
     },
     /// The endpoint refused the request for another reason (4xx).
@@ -164,7 +174,8 @@ impl ModelError {
             Self::UnknownModel { .. } => "unknown_model",
             Self::RateLimited { .. } => "rate_limited",
             Self::TooLong { .. } => "too_long",
-            Self::Filtered { .. } => "filtered",
+            Self::NoIdentity { .. } => "no_identity",
+            Self::Forbidden { .. } => "forbidden",
             Self::Rejected { .. } => "rejected",
             Self::ServerFailed { .. } => "server_failed",
             Self::Unreachable { .. } => "unreachable",

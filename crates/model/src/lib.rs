@@ -7,14 +7,21 @@
 //! Python worker) does so in `Drop`.
 
 mod call;
+mod embedding;
 mod error;
+mod fetch;
+mod filter;
 mod message;
 mod price;
 pub mod script;
 
 pub use call::{
-    About, BoxFuture, CallContext, CallNotice, ChatModel, ConnectionName, Models, Notices, Silent, TraceContext,
+    About, Adaptation, BoxFuture, CallContext, CallNotice, ChatModel, ConnectionName, Models, Notices, Silent,
+    TraceContext,
 };
+pub use embedding::{EmbeddingInput, EmbeddingModel, EmbeddingReply, EmbeddingRequest};
 pub use error::{ModelError, Phase};
-pub use message::{ChatReply, ChatRequest, Content, Message, Part, Prompt, Usage};
+pub use fetch::{Fetch, FetchReply, FetchRequest};
+pub use filter::{Filter, FilterFinding, FilterState};
+pub use message::{ChatApi, ChatReply, ChatRequest, Content, Message, Part, Prompt, Shortfall, Usage};
 pub use price::{Price, Prices};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sluicegate_value::{Blob, Map, Value};
 
+use crate::{Filter, FilterState};
+
 /// One request to a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChatRequest {
@@ -18,6 +20,17 @@ pub struct ChatRequest {
     pub stream: bool,
     /// Which of prompt flow's tools is imitated by the header `ms-azure-ai-promptflow-called-from`.
     pub called_from: Arc<str>,
+    /// Which chat API is asked; `None`: the connection's.
+    pub api: Option<ChatApi>,
+}
+
+/// Which of a provider's APIs for conversations is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChatApi {
+    /// Chat completions.
+    Completions,
+    /// Responses.
+    Responses,
 }
 
 /// What the model reads.
@@ -160,8 +173,81 @@ pub struct ChatReply {
     pub id: Option<Arc<str>>,
     /// Tokens used.
     pub usage: Usage,
+    /// What a content filter did, if it did anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// In which words the model refused to answer, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Arc<str>>,
     /// The whole body, as one reply even when it was streamed.
     pub body: Value,
+}
+
+/// What is wrong with a reply that came.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shortfall {
+    /// A content filter stopped the request or the reply, or failed itself.
+    Filtered(Filter),
+    /// The model refused to answer, in these words.
+    Refused(Arc<str>),
+    /// All tokens that the reply might have went into reasoning, and nothing was said.
+    OnlyReasoning {
+        /// How many.
+        tokens: Option<u64>,
+    },
+    /// It has as many tokens as it might have, and may end in the middle of a word.
+    CutOff,
+}
+
+impl Shortfall {
+    /// What is wrong, in one word for machines: `filtered`, `refused`, `only_reasoning`, `cut_off`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Filtered(_) => "filtered",
+            Self::Refused(_) => "refused",
+            Self::OnlyReasoning { .. } => "only_reasoning",
+            Self::CutOff => "cut_off",
+        }
+    }
+}
+
+impl ChatReply {
+    /// A reply with this text, and nothing known beside it.
+    #[must_use]
+    pub fn of_text(text: impl Into<Arc<str>>) -> Self {
+        let text = text.into();
+        Self {
+            message: Map::from([("role", Value::from("assistant")), ("content", Value::from(text.clone()))]).into(),
+            text: Some(text),
+            finish_reason: Some("stop".into()),
+            model: None,
+            id: None,
+            usage: Usage::default(),
+            filter: None,
+            refusal: None,
+            body: Value::Null,
+        }
+    }
+
+    /// What is wrong with it, the worst first; `None` for most replies. A filter that only noted something is none.
+    #[must_use]
+    pub fn shortfall(&self) -> Option<Shortfall> {
+        if let Some(filter) = self.filter.as_ref().filter(|filter| filter.state != FilterState::Noted) {
+            return Some(Shortfall::Filtered(filter.clone()));
+        }
+        if let Some(refusal) = &self.refusal {
+            return Some(Shortfall::Refused(refusal.clone()));
+        }
+        if self.finish_reason.as_deref() != Some("length") {
+            return None;
+        }
+        let is_empty = self.text.as_deref().is_none_or(|text| text.trim().is_empty());
+        match self.usage.reasoning_tokens {
+            Some(tokens) if is_empty && tokens > 0 => Some(Shortfall::OnlyReasoning { tokens: Some(tokens) }),
+            _ => Some(Shortfall::CutOff),
+        }
+    }
 }
 
 /// Tokens used by one or more calls; `None` is "the endpoint did not say".

@@ -1,22 +1,28 @@
 //! One attempt over HTTP: addresses, headers, timeouts, and reading what comes back.
 
-use std::error::Error as _;
+mod describe;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Response, Url};
-use sluicegate_config::{Secret, Timeouts};
-use sluicegate_model::{About, ChatReply, ChatRequest, ConnectionName, ModelError, Phase, Prompt};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Response, StatusCode};
+use sluicegate_config::{Connection, Timeouts};
+use sluicegate_model::{About, ChatReply, ConnectionName, ModelError, Phase};
 use sluicegate_value::json;
 use tokio::time::timeout;
 
-use crate::chat::stream::{Assembler, Brought};
-use crate::chat::{reply, request};
+use crate::ask::{Answer, Ask};
+use crate::authorization::Shown;
 use crate::client::Clients;
+use crate::endpoint::{Endpoint, Gateway};
 use crate::failure::{self, Asked, Said};
+use crate::identity::Identity;
+use crate::network_error::{Between, NetworkError, root_cause};
 use crate::sse;
 use crate::transport::{Attempt, Transport};
+use crate::wire::{Assemble, Brought, Wire, Writing};
+pub use describe::Described;
 
 /// The largest reply that is read, after decompression: room for many images, and an end to a runaway endpoint.
 const MAX_REPLY: usize = 64 << 20;
@@ -24,162 +30,83 @@ const MAX_REPLY: usize = 64 << 20;
 /// How much of an error's body is read.
 const MAX_ERROR: usize = 1 << 20;
 
-/// What one provider differs in from another.
-pub(crate) struct Dialect {
-    /// As GenAI semantic conventions name it.
-    pub(crate) provider: &'static str,
-    pub(crate) address: Address,
-    pub(crate) key: Option<Key>,
-    pub(crate) headers: HeaderMap,
-    /// Whether it is told which of prompt flow's tools calls, as the original does.
-    pub(crate) tells_caller: bool,
-}
-
-/// Where a provider listens.
-pub(crate) struct Address {
-    base: Url,
-    /// The `api-version`, where the deployment stands in the path.
-    deployment_version: Option<String>,
-}
-
-/// A key as the header that carries it.
-pub(crate) struct Key {
-    name: HeaderName,
-    value: HeaderValue,
-    secret: Secret,
-}
-
 /// Reaches one provider.
 pub(crate) struct Http {
     connection: ConnectionName,
-    dialect: Dialect,
+    endpoint: Endpoint,
+    gateway: Gateway,
+    settings: sluicegate_config::Gateway,
     clients: Arc<Clients>,
     timeouts: Timeouts,
 }
 
-impl Address {
-    /// Reads the address under which paths begin; it ends with a slash.
-    pub(crate) fn parse(connection: &ConnectionName, setting: &str, text: &str) -> Result<Self, ModelError> {
-        let misconfigured = |why: &str| ModelError::Misconfigured {
-            connection: connection.to_string(),
-            message: format!("its `{setting}` {why}"),
-        };
-        if text.starts_with('/') {
-            return Err(misconfigured("is empty"));
-        }
-        let base = Url::parse(text).map_err(|error| misconfigured(&format!("is not an address: {error}")))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none_or(str::is_empty) {
-            return Err(misconfigured("must begin with https:// or http://"));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(misconfigured("must not hold a user or password"));
-        }
-        if base.query().is_some() || base.fragment().is_some() {
-            return Err(misconfigured("must not hold a query (`?…`) or fragment (`#…`)"));
-        }
-        Ok(Self { base, deployment_version: None })
-    }
-
-    pub(crate) fn by_deployment(self, version: &str) -> Self {
-        Self { deployment_version: Some(version.to_owned()), ..self }
-    }
-
-    pub(crate) fn is_this_machine(&self) -> bool {
-        let host = self.host();
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    }
-
-    fn host(&self) -> &str {
-        self.base.host_str().unwrap_or_default().trim_matches(['[', ']'])
-    }
-
-    fn url(&self, request: &ChatRequest) -> Url {
-        let mut url = self.base.clone();
-        // `http` and `https` addresses always take path segments.
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty();
-            if self.deployment_version.is_some() {
-                path.push(&request.model);
-            }
-            path.extend(match request.prompt {
-                Prompt::Messages(_) => &["chat", "completions"][..],
-                Prompt::Text(_) => &["completions"],
-            });
-        }
-        if let Some(version) = &self.deployment_version {
-            url.query_pairs_mut().append_pair("api-version", version);
-        }
-        url
-    }
-
-    /// Scheme, host and port.
-    fn origin(&self) -> String {
-        self.base.origin().ascii_serialization()
-    }
-}
-
-impl Key {
-    pub(crate) fn new(
-        connection: &ConnectionName,
-        secret: &Secret,
-        name: HeaderName,
-        prefix: &str,
-    ) -> Result<Self, ModelError> {
-        let misconfigured = |message: &str| ModelError::Misconfigured {
-            connection: connection.to_string(),
-            message: message.to_owned(),
-        };
-        let key = secret.expose().trim();
-        if key.is_empty() {
-            return Err(misconfigured("its `api_key` is empty"));
-        }
-        let value = HeaderValue::from_str(&format!("{prefix}{key}"));
-        let mut value = value.map_err(|_| misconfigured("its `api_key` holds characters that no key has"))?;
-        value.set_sensitive(true);
-        Ok(Self { name, value, secret: Secret::new(key) })
-    }
-}
-
 impl Http {
-    pub(crate) fn new(connection: ConnectionName, dialect: Dialect, clients: Arc<Clients>, timeouts: Timeouts) -> Self {
-        Self { connection, dialect, clients, timeouts }
+    pub(crate) fn new(connection: &Connection, clients: Arc<Clients>) -> Result<Self, ModelError> {
+        let name = ConnectionName(connection.name.clone());
+        let settings = connection.gateway.clone();
+        Ok(Self {
+            endpoint: Endpoint::of(connection, &clients)?.behind(&name, &settings)?,
+            gateway: Gateway::new(&name, &settings)?,
+            connection: name,
+            settings,
+            clients,
+            timeouts: connection.timeouts.clone(),
+        })
     }
 
     pub(crate) fn about(&self) -> About {
         About {
             connection: self.connection.clone(),
-            provider: self.dialect.provider.into(),
-            host: self.dialect.address.host().into(),
-            port: self.dialect.address.base.port_or_known_default().unwrap_or_default(),
+            provider: self.endpoint.provider.into(),
+            host: self.endpoint.address.host().into(),
+            port: self.endpoint.address.port(),
         }
     }
 
-    async fn post(&self, request: &ChatRequest, attempt: &Attempt<'_>) -> Result<Response, ModelError> {
-        let body = request::body(request, &self.connection.0, self.clients.options.stream_usage)?;
-        let url = self.dialect.address.url(request);
-        let client = self.clients.get(url.scheme() == "https", self.timeouts.connect);
-        let client = client.map_err(|message| self.misconfigured(format!("no HTTP client: {message}")))?;
-        let mut post = client
-            .post(url)
-            .headers(self.dialect.headers.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(key) = &self.dialect.key {
-            post = post.header(&key.name, &key.value);
-        }
-        if self.dialect.tells_caller && !request.called_from.is_empty() {
-            post = post.header("ms-azure-ai-promptflow-called-from", &*request.called_from);
+    /// By whose token it is used, if by one.
+    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
+        self.endpoint.authorization.identity().cloned()
+    }
+
+    async fn post(
+        &self,
+        ask: &Ask<'_>,
+        wire: Wire,
+        shown: &Shown,
+        attempt: &Attempt<'_>,
+    ) -> Result<Response, ModelError> {
+        let writing = Writing { connection: &self.connection.0, stream_usage: self.clients.options.stream_usage };
+        let body = wire.body(ask, writing)?;
+        let url = self.endpoint.address.url(wire, ask.model());
+        let client = self.clients.get_for(url.scheme() == "https", self.timeouts.connect, &self.settings);
+        let client = client.map_err(|message| self.misconfigured(message))?;
+        let mut headers = self.endpoint.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.gateway.authorized(shown));
+        if self.endpoint.tells_caller && !ask.called_from().is_empty() {
+            let caller = HeaderValue::from_str(ask.called_from());
+            headers
+                .extend(caller.map(|caller| (HeaderName::from_static("ms-azure-ai-promptflow-called-from"), caller)));
         }
         if let Some(trace) = &attempt.context.trace {
-            post = post.header("traceparent", trace.traceparent());
+            let trace = HeaderValue::from_str(&trace.traceparent());
+            headers.extend(trace.map(|trace| (HeaderName::from_static("traceparent"), trace)));
         }
+        self.gateway.cover(&mut headers);
         let limit = self.timeouts.first_byte;
-        match timeout(limit, post.body(body).send()).await {
+        match timeout(limit, client.post(url).headers(headers).body(body).send()).await {
             Ok(sent) => sent.map_err(|error| self.network(&error, "")),
             Err(_) => Err(ModelError::TimedOut { phase: Phase::FirstByte, after: limit }),
         }
     }
 
-    async fn whole(&self, mut response: Response, asked: &Asked<'_>) -> Result<ChatReply, ModelError> {
+    async fn whole(
+        &self,
+        mut response: Response,
+        ask: &Ask<'_>,
+        wire: Wire,
+        asked: &Asked<'_>,
+    ) -> Result<Answer, ModelError> {
         let kind = content_type(&response);
         let mut body = Vec::new();
         loop {
@@ -198,22 +125,28 @@ impl Http {
             let page = failure::page(&asked.hide(text));
             malformed(format!("it is no JSON ({error}; {kind}): {page}"))
         })?;
-        if body.get("error").is_some_and(|error| !error.is_null()) && body.get("choices").is_none() {
-            return Err(asked.error_in_body(&body));
+        if body.get("error").is_some_and(|error| !error.is_null()) && !wire.is_answer(&body) {
+            return match ask {
+                Ask::Chat(_) => asked.reply_or_error(&body, None).map(|reply| Answer::Chat(Box::new(reply))),
+                Ask::Embedding(_) => Err(asked.error_in_body(&body)),
+            };
         }
-        reply::read(body).map_err(|error| hidden(error, asked))
+        wire.read(ask, body).map_err(|error| hidden(error, asked))
     }
 
     async fn streamed(
         &self,
         mut response: Response,
+        wire: Wire,
         asked: &Asked<'_>,
         attempt: Option<&Attempt<'_>>,
     ) -> Result<ChatReply, ModelError> {
         let mut reader = sse::Reader::default();
-        let mut assembler = Assembler::default();
+        let mut assembler = wire.assembler();
         let mut size = 0;
-        let take = |assembler: &mut Assembler, data: &[u8]| match assembler.push(data)? {
+        // An error that may be a content filter's result: what there is of the reply then counts.
+        let mut error = None;
+        let mut take = |assembler: &mut dyn Assemble, data: &[u8]| match assembler.push(data)? {
             Brought::Text(text) => {
                 if let Some(attempt) = attempt {
                     attempt.pass_on(&text);
@@ -222,7 +155,10 @@ impl Http {
             }
             Brought::Other => Ok(false),
             Brought::Done => Ok(true),
-            Brought::Error(body) => Err(asked.error_in_body(&body)),
+            Brought::Error(body) => {
+                error = Some(body);
+                Ok(true)
+            }
         };
         let broken = loop {
             let bytes = match timeout(self.timeouts.first_byte, response.chunk()).await {
@@ -237,12 +173,15 @@ impl Http {
             }
             let mut done = false;
             for data in reader.push(&bytes) {
-                done |= take(&mut assembler, &data).map_err(|error| hidden(error, asked))?;
+                done |= take(assembler.as_mut(), &data).map_err(|error| hidden(error, asked))?;
             }
             if done {
                 // Reading to the very end lets the connection be used again; nothing of interest follows.
                 let _ = timeout(Duration::from_millis(50), async { while let Ok(Some(_)) = response.chunk().await {} })
                     .await;
+                if let Some(error) = error {
+                    return asked.reply_or_error(&error, assembler.finish().ok());
+                }
                 return assembler.finish().map_err(|error| hidden(error, asked));
             }
         };
@@ -250,7 +189,7 @@ impl Http {
             && let Some(data) = reader.finish()
         {
             // Half an event is no better than none; the check below tells what that means.
-            let _ = take(&mut assembler, &data);
+            let _ = take(assembler.as_mut(), &data);
         }
         if assembler.is_complete() {
             return assembler.finish().map_err(|error| hidden(error, asked));
@@ -263,28 +202,28 @@ impl Http {
 
     /// What a failure of the network means.
     fn network(&self, error: &reqwest::Error, prefix: &str) -> ModelError {
-        let cause = root_cause(error);
-        if error.is_timeout() && error.is_connect() {
-            return ModelError::TimedOut { phase: Phase::Connect, after: self.timeouts.connect };
+        let origin = self.origin();
+        let proxy = self.proxy();
+        match self.between(&origin, proxy.as_deref()).explain(error) {
+            NetworkError::ConnectTimedOut => {
+                ModelError::TimedOut { phase: Phase::Connect, after: self.timeouts.connect }
+            }
+            NetworkError::Wrong(message) => self.misconfigured(message),
+            NetworkError::Undecodable(message) => ModelError::Malformed { message },
+            NetworkError::Forbidden(message) => ModelError::Forbidden { url: origin, message },
+            NetworkError::Unreachable(message) => {
+                ModelError::Unreachable { endpoint: origin, message: format!("{prefix}{message}") }
+            }
         }
-        if error.is_builder() {
-            return self.misconfigured(format!("no such request can be sent: {cause}"));
-        }
-        if chain(error).any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))) {
-            return self.misconfigured(format!("the certificate of {} is not trusted: {cause}", self.endpoint()));
-        }
-        let undecodable = |error: &(dyn std::error::Error + 'static)| {
-            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-            matches!(kind, Some(std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput))
-        };
-        if error.is_decode() && chain(error).any(undecodable) {
-            return ModelError::Malformed { message: format!("it cannot be decompressed: {cause}") };
-        }
-        let by = match self.clients.options.proxies.on_the_way_to(self.dialect.address.base.scheme(), self.host()) {
-            Some(proxy) => format!("by way of the proxy {proxy}: "),
-            None => String::new(),
-        };
-        ModelError::Unreachable { endpoint: self.endpoint(), message: format!("{by}{prefix}{cause}") }
+    }
+
+    fn between<'a>(&'a self, origin: &'a str, proxy: Option<&'a str>) -> Between<'a> {
+        let client_certificate = self.settings.client_certificate.as_ref().map(|files| files.certificate.as_path());
+        Between { origin, proxy, client_certificate, has_connection: true }
+    }
+
+    fn proxy(&self) -> Option<String> {
+        self.clients.options.proxies.on_the_way_to(self.endpoint.address.scheme(), self.host())
     }
 
     fn misconfigured(&self, message: String) -> ModelError {
@@ -292,55 +231,57 @@ impl Http {
     }
 
     fn host(&self) -> &str {
-        self.dialect.address.host()
+        self.endpoint.address.host()
     }
 
-    fn endpoint(&self) -> String {
-        self.dialect.address.origin()
+    fn origin(&self) -> String {
+        self.endpoint.address.origin()
     }
 }
 
 impl Transport for Http {
-    async fn send(&self, request: &ChatRequest, attempt: &Attempt<'_>) -> Result<ChatReply, ModelError> {
-        let secret = self.dialect.key.as_ref().map(|key| key.secret.expose());
-        let asked = Asked { connection: &self.connection.0, model: &request.model, secret };
-        let mut response = self.post(request, attempt).await?;
-        if !response.status().is_success() {
-            let mut body = Vec::new();
-            // What the error says matters less than its status: a broken or slow body is read as far as it comes.
-            while let Ok(Ok(Some(bytes))) = timeout(Duration::from_secs(5), response.chunk()).await
-                && body.len() < MAX_ERROR
-            {
-                body.extend_from_slice(&bytes);
+    async fn send(&self, ask: &Ask<'_>, attempt: &Attempt<'_>) -> Result<Answer, ModelError> {
+        let wire = self.endpoint.wire(&self.connection, ask)?;
+        loop {
+            let shown = self.endpoint.authorization.show().await?;
+            let secrets = self.gateway.secrets(&shown);
+            let asked = Asked { connection: &self.connection.0, model: ask.model(), secrets: &secrets };
+            let mut response = self.post(ask, wire, &shown, attempt).await?;
+            attempt.hear(response.headers());
+            if !response.status().is_success() {
+                let proxy = self.proxy();
+                if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED && proxy.is_some() {
+                    let origin = self.origin();
+                    return Err(self.misconfigured(self.between(&origin, proxy.as_deref()).proxy_wants_password()));
+                }
+                // A token may have been taken back before its time; the next one is asked for once.
+                if response.status() == StatusCode::UNAUTHORIZED && self.endpoint.authorization.refused(&shown) {
+                    continue;
+                }
+                let mut body = Vec::new();
+                // What the error says matters less than its status: a broken or slow body is read as far as it comes.
+                while let Ok(Ok(Some(bytes))) = timeout(Duration::from_secs(5), response.chunk()).await
+                    && body.len() < MAX_ERROR
+                {
+                    body.extend_from_slice(&bytes);
+                }
+                let said = Said { status: response.status().as_u16(), headers: response.headers(), body: &body };
+                return asked.answer_or_error(&said, ask).map_err(|error| self.endpoint.authorization.explain(error));
             }
-            let said = Said { status: response.status().as_u16(), headers: response.headers(), body: &body };
-            return Err(asked.error(&said));
+            if content_type(&response).starts_with("text/event-stream") {
+                let reply = self.streamed(response, wire, &asked, ask.stream().then_some(attempt)).await?;
+                return Ok(Answer::Chat(Box::new(reply)));
+            }
+            let answer = self.whole(response, ask, wire, &asked).await?;
+            // Some servers answer in one piece whatever they are asked; whoever listens wants the text all the same.
+            if let (true, Answer::Chat(reply)) = (ask.stream(), &answer)
+                && let Some(text) = &reply.text
+            {
+                attempt.pass_on(text);
+            }
+            return Ok(answer);
         }
-        if content_type(&response).starts_with("text/event-stream") {
-            return self.streamed(response, &asked, request.stream.then_some(attempt)).await;
-        }
-        let reply = self.whole(response, &asked).await?;
-        // Some servers answer in one piece whatever they are asked; whoever listens wants the text all the same.
-        if let (true, Some(text)) = (request.stream, &reply.text) {
-            attempt.pass_on(text);
-        }
-        Ok(reply)
     }
-}
-
-/// The words of the innermost cause: the outer ones say "error sending request" and repeat the address.
-pub(crate) fn root_cause(error: &reqwest::Error) -> String {
-    chain(error).last().map_or_else(|| "no cause given".to_owned(), ToString::to_string)
-}
-
-/// An error's causes, from the first to the innermost.
-fn chain<'e>(error: &'e reqwest::Error) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(error.source(), |error: &&'e (dyn std::error::Error + 'static)| {
-        let error = *error;
-        // An `io::Error` hides what it wraps from `source`.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        wrapped.map(|wrapped| wrapped as &(dyn std::error::Error + 'static)).or_else(|| error.source())
-    })
 }
 
 fn content_type(response: &Response) -> String {

@@ -1,23 +1,29 @@
-//! What surrounds every attempt: the gate before it, the total timeout over it, the pause and the next one after it.
+//! What surrounds every attempt: the gate before it, adaptation in it, the total timeout over it, the pause and the next
+//! one after it.
 //!
 //! The total timeout begins when a call gets its first permit. Before that only the caller's deadline counts.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sluicegate_config::{Connection, Retry};
 use sluicegate_model::{
-    About, BoxFuture, CallContext, CallNotice, ChatModel, ChatReply, ChatRequest, ModelError, Phase,
+    About, BoxFuture, CallContext, CallNotice, ChatModel, ChatReply, ChatRequest, EmbeddingModel, EmbeddingReply,
+    EmbeddingRequest, ModelError, Phase,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::adapt::Adapt;
+use crate::ask::{Answer, Ask};
 use crate::gate::Gate;
 use crate::transport::{Attempt, Transport};
 
-/// A transport with limits, total timeout and retries.
+/// A transport with limits, adaptation, total timeout and retries.
 pub(crate) struct Layered<T> {
     transport: T,
     about: About,
     gate: Gate,
+    adapt: Adapt,
     retry: Retry,
     total: Duration,
     jitter: fn() -> f64,
@@ -29,20 +35,21 @@ impl<T: Transport> Layered<T> {
             transport,
             about,
             gate: Gate::new(&connection.limits),
+            adapt: Adapt::new(connection),
             retry: connection.retry.clone(),
             total: connection.timeouts.total,
             jitter,
         }
     }
 
-    async fn call(&self, request: &ChatRequest, context: &CallContext) -> Result<ChatReply, ModelError> {
+    async fn call(&self, ask: &Ask<'_>, context: &CallContext) -> Result<Answer, ModelError> {
         let called = Instant::now();
         // Until the first permit only the caller's patience counts: how many others stand in the queue says nothing
         // about the endpoint.
         let (mut since, mut deadline) =
             (called, context.deadline.map_or_else(|| later(called, A_YEAR), Instant::from_std));
         for number in 1.. {
-            let entered = timeout_at(deadline, self.gate.enter(request, context, deadline, self.total)).await;
+            let entered = timeout_at(deadline, self.gate.enter(ask, context, deadline, self.total)).await;
             let granted = Instant::now();
             let own = later(granted, self.total);
             if number == 1 && own < deadline {
@@ -52,11 +59,13 @@ impl<T: Transport> Layered<T> {
                 || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(since) };
             let ticket = entered.map_err(|_| too_late())??;
             let attempt = Attempt::start(number, context);
-            let sent = timeout_at(deadline, self.transport.send(request, &attempt)).await;
+            let sent = timeout_at(deadline, self.adapt.send(&self.transport, ask, &attempt)).await;
+            ticket.sent_again(attempt.sent_again());
+            let quota = attempt.quota();
             let error = match sent.unwrap_or_else(|_| Err(too_late())) {
-                Ok(reply) => {
-                    ticket.succeeded(&reply);
-                    return Ok(reply);
+                Ok(answer) => {
+                    ticket.succeeded(&answer, quota.as_ref());
+                    return Ok(answer);
                 }
                 Err(error) if attempt.passed_on() && error.is_transient() => {
                     ModelError::StreamBroken { message: error.to_string(), passed_on: true }
@@ -64,7 +73,7 @@ impl<T: Transport> Layered<T> {
                 Err(error) => error,
             };
             // Gives the permit back before the pause.
-            ticket.failed(&error);
+            ticket.failed(&error, quota.as_ref());
             let retry_in = self.retry_in(number, &error).filter(|pause| later(Instant::now(), *pause) < deadline);
             context.notices.notice(CallNotice::AttemptFailed { attempt: number, error: error.clone(), retry_in });
             match retry_in {
@@ -99,12 +108,40 @@ impl<T: Transport> ChatModel for Layered<T> {
         request: &'a ChatRequest,
         context: &'a CallContext,
     ) -> BoxFuture<'a, Result<ChatReply, ModelError>> {
-        Box::pin(self.call(request, context))
+        Box::pin(async move {
+            match self.call(&Ask::Chat(Cow::Borrowed(request)), context).await? {
+                Answer::Chat(reply) => Ok(*reply),
+                Answer::Embedding(_) => Err(of_another_kind()),
+            }
+        })
     }
 
     fn about(&self) -> &About {
         &self.about
     }
+}
+
+impl<T: Transport> EmbeddingModel for Layered<T> {
+    fn embed<'a>(
+        &'a self,
+        request: &'a EmbeddingRequest,
+        context: &'a CallContext,
+    ) -> BoxFuture<'a, Result<EmbeddingReply, ModelError>> {
+        Box::pin(async move {
+            match self.call(&Ask::Embedding(Cow::Borrowed(request)), context).await? {
+                Answer::Embedding(reply) => Ok(reply),
+                Answer::Chat(_) => Err(of_another_kind()),
+            }
+        })
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+fn of_another_kind() -> ModelError {
+    ModelError::Malformed { message: "it answers another question".to_owned() }
 }
 
 /// For pauses and timeouts beyond what a clock can count.
@@ -120,5 +157,7 @@ fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
+#[cfg(test)]
+mod quota_tests;
 #[cfg(test)]
 mod tests;

@@ -11,37 +11,49 @@
 //! provider goes through the same layers as the real ones.
 //!
 //! What the layers tell, in order: [`CallNotice::Queued`] when an attempt has to wait for a permit, a rate or a pause;
-//! `AttemptStarted`; for a streamed reply `FirstChunk` once and `Chunk`s; `AttemptFailed` for every attempt that
-//! failed, the last one too, with `retry_in: None`. A dropped future tells nothing more.
+//! `AttemptStarted`; `Adapted` when the endpoint refused a parameter and the same attempt is sent without it (`adapt`,
+//! between gate and transport), once for a deployment; for a streamed reply `FirstChunk` once and `Chunk`s;
+//! `AttemptFailed` for every attempt that failed, the last one too, with `retry_in: None`. A dropped future tells nothing
+//! more.
 //!
 //! Absent on purpose: the process environment (proxies come by [`Options`]), flows, events, the store.
 //!
 //! [`CallNotice::Queued`]: sluicegate_model::CallNotice::Queued
 
-mod azure_open_ai;
-mod chat;
+mod adapt;
+mod ask;
+mod authorization;
 mod client;
+mod endpoint;
 mod failure;
+mod fetch;
+mod filter;
 mod gate;
 mod http;
+mod identity;
 mod layers;
-mod open_ai;
+mod network_error;
 mod retry_after;
 mod simulated;
 mod sse;
+mod tls;
 mod transport;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use sluicegate_config::{Connection, ConnectionKind};
-use sluicegate_model::{ChatModel, ConnectionName, ModelError, Models};
+use sluicegate_model::{ChatModel, ConnectionName, EmbeddingModel, Fetch, ModelError, Models};
 
 use client::Clients;
 use http::Http;
+use identity::Identity;
 use layers::Layered;
 
+pub use adapt::config_line;
 pub use client::Options;
+pub use http::Described;
 pub use simulated::read_script;
 
 /// The models behind a set of connections.
@@ -52,53 +64,87 @@ pub struct Connected {
 
 struct Slot {
     connection: Connection,
-    model: OnceLock<Result<Arc<dyn ChatModel>, ModelError>>,
+    built: OnceLock<Result<Built, ModelError>>,
 }
+
+/// What a connection became at its first use.
+#[derive(Clone)]
+struct Built {
+    service: Arc<dyn Service>,
+    identity: Option<Arc<Identity>>,
+}
+
+/// What a connection leads to: both of its models share its limits.
+trait Service: ChatModel + EmbeddingModel {}
+
+impl<T: ChatModel + EmbeddingModel> Service for T {}
 
 /// Connects: remembers what to do and does nothing yet. Addresses and scripts are read when a model is first asked
 /// for; HTTP clients and TLS roots are loaded at the first call that needs them.
 #[must_use]
 pub fn connect(connections: Vec<Connection>, options: Options) -> Connected {
     let slot =
-        |connection: Connection| (ConnectionName(connection.name.clone()), Slot { connection, model: OnceLock::new() });
+        |connection: Connection| (ConnectionName(connection.name.clone()), Slot { connection, built: OnceLock::new() });
     Connected { slots: connections.into_iter().map(slot).collect(), clients: Arc::new(Clients::new(options)) }
+}
+
+impl Connected {
+    fn slot(&self, connection: &ConnectionName) -> Result<&Slot, ModelError> {
+        self.slots.get(connection).ok_or_else(|| ModelError::NoSuchConnection {
+            name: connection.to_string(),
+            known: self.slots.keys().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn service(&self, connection: &ConnectionName) -> Result<Arc<dyn Service>, ModelError> {
+        let slot = self.slot(connection)?;
+        let built = slot.built.get_or_init(|| build(&slot.connection, &self.clients));
+        built.clone().map(|built| built.service)
+    }
+
+    /// What a connection's endpoint says of itself, without a model being asked; most say nothing.
+    ///
+    /// # Errors
+    /// There is no such connection, or its endpoint cannot be asked.
+    pub async fn describe(&self, connection: &ConnectionName) -> Result<Described, ModelError> {
+        let slot = self.slot(connection)?;
+        match &slot.connection.kind {
+            ConnectionKind::Serverless { .. } => Http::new(&slot.connection, self.clients.clone())?.describe().await,
+            _ => Ok(Described::default()),
+        }
+    }
+
+    /// By whose token a connection is used, and until when it is valid: "client secret of application … in tenant …,
+    /// valid until …". `None` before the first call, and where a key is shown.
+    #[must_use]
+    pub fn identity(&self, connection: &ConnectionName) -> Option<String> {
+        let built = self.slots.get(connection)?.built.get()?.as_ref().ok()?;
+        built.identity.as_ref()?.told()
+    }
 }
 
 impl Models for Connected {
     fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError> {
-        let slot = self.slots.get(connection).ok_or_else(|| ModelError::NoSuchConnection {
-            name: connection.to_string(),
-            known: self.slots.keys().map(ToString::to_string).collect(),
-        })?;
-        slot.model.get_or_init(|| build(&slot.connection, &self.clients)).clone()
+        Ok(self.service(connection)?)
+    }
+
+    fn embedding(&self, connection: &ConnectionName) -> Result<Arc<dyn EmbeddingModel>, ModelError> {
+        Ok(self.service(connection)?)
+    }
+
+    fn fetch(&self) -> Arc<dyn Fetch> {
+        Arc::new(fetch::Fetcher::new(self.clients.clone()))
     }
 }
 
-fn build(connection: &Connection, clients: &Arc<Clients>) -> Result<Arc<dyn ChatModel>, ModelError> {
-    let name = ConnectionName(connection.name.clone());
-    Ok(match &connection.kind {
-        ConnectionKind::AzureOpenAi { api_base, api_key, api_version, v1 } => {
-            let dialect = azure_open_ai::dialect(&name, api_base, api_key.as_ref(), api_version.as_deref(), *v1)?;
-            let http = Http::new(name, dialect, clients.clone(), connection.timeouts.clone());
-            let about = http.about();
-            Arc::new(Layered::new(http, about, connection))
-        }
-        ConnectionKind::OpenAi { base_url, api_key, organization } => {
-            let dialect = open_ai::dialect(&name, base_url, api_key.as_ref(), organization.as_deref())?;
-            let http = Http::new(name, dialect, clients.clone(), connection.timeouts.clone());
-            let about = http.about();
-            Arc::new(Layered::new(http, about, connection))
-        }
-        ConnectionKind::Simulated { script } => {
-            let simulated = simulated::Simulated::load(name, script)?;
-            let about = simulated.about();
-            Arc::new(Layered::new(simulated, about, connection))
-        }
-        ConnectionKind::Other { type_name } => {
-            return Err(ModelError::Unsupported {
-                connection: connection.name.to_string(),
-                what: format!("chat, for this version does not speak its type `{type_name}`"),
-            });
-        }
-    })
+fn build(connection: &Connection, clients: &Arc<Clients>) -> Result<Built, ModelError> {
+    if let ConnectionKind::Simulated { script } = &connection.kind {
+        let simulated = simulated::Simulated::load(ConnectionName(connection.name.clone()), script)?;
+        let about = simulated.about();
+        return Ok(Built { service: Arc::new(Layered::new(simulated, about, connection)), identity: None });
+    }
+    let http = Http::new(connection, clients.clone())?;
+    let about = http.about();
+    let identity = http.identity();
+    Ok(Built { service: Arc::new(Layered::new(http, about, connection)), identity })
 }

@@ -17,21 +17,48 @@ pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Option<Durat
     })
 }
 
-/// Reads "retry after 20 seconds" and "try again in 1.5s": some endpoints say it only in words.
+/// Reads "retry after 20 seconds", "try again in 1.5s" and "replenished in 01:12:33": some endpoints say it only in words.
 pub(crate) fn from_words(message: &str) -> Option<Duration> {
     let lower = message.to_lowercase();
-    let after = ["retry after ", "try again in "].iter().find_map(|words| Some(lower.split_once(words)?.1))?;
-    let end = after.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(after.len());
-    let (number, unit) = after.split_at(end);
-    let number: f64 = number.trim_end_matches('.').parse().ok()?;
-    let unit = unit.trim_start();
-    seconds(if unit.starts_with("ms") || unit.starts_with("milli") {
-        number / 1000.0
-    } else if unit.starts_with("min") {
-        number * 60.0
-    } else {
-        number
-    })
+    let after = |words: &[&str]| words.iter().find_map(|words| Some(lower.split_once(words)?.1));
+    match after(&["replenished in "]) {
+        Some(clock) => from_clock(clock),
+        None => from_span(after(&["retry after ", "try again in "])?),
+    }
+}
+
+/// Reads how long something takes from the beginning of a text: `1.5`, `20ms`, `6m0s`, `2 minutes`; seconds, if it does
+/// not say.
+pub(crate) fn from_span(text: &str) -> Option<Duration> {
+    let mut rest = text.trim_start();
+    let mut total = None;
+    while rest.starts_with(|c: char| c.is_ascii_digit()) {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let number: f64 = number.trim_end_matches('.').parse().ok()?;
+        let unit = after.trim_start();
+        let end = unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len());
+        let (unit, after) = unit.split_at(end);
+        let factor = match unit {
+            "ms" => 0.001,
+            _ if unit.starts_with("milli") => 0.001,
+            "m" => 60.0,
+            _ if unit.starts_with("min") => 60.0,
+            _ if unit.starts_with('h') => 3600.0,
+            _ if unit.starts_with('d') => 86_400.0,
+            _ => 1.0,
+        };
+        total = Some(total.unwrap_or(0.0) + number * factor);
+        rest = after;
+    }
+    seconds(total?)
+}
+
+/// Reads `01:12:33`.
+fn from_clock(text: &str) -> Option<Duration> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(text.len());
+    let parts = text.get(..end)?.split(':').map(|part| part.parse::<f64>().ok());
+    seconds(parts.reduce(|total, part| Some(total? * 60.0 + part?))??)
 }
 
 fn seconds(seconds: f64) -> Option<Duration> {
@@ -79,5 +106,9 @@ mod tests {
         assert_eq!(seconds("try again in 2."), Some(2.0));
         assert_eq!(seconds("try again in a while"), None);
         assert_eq!(seconds("too many requests"), None);
+        assert_eq!(seconds("Rate limit reached. Please try again in 6m0.5s."), Some(360.5));
+        assert_eq!(seconds("try again in 2 minutes"), Some(120.0));
+        assert_eq!(seconds("Quota will be replenished in 01:12:33."), Some(4353.0));
+        assert_eq!(seconds("replenished in a while"), None);
     }
 }

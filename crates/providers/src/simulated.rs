@@ -2,12 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sluicegate_model::script::{Occasion, Outcome, Script, ScriptProblem, Step};
-use sluicegate_model::{About, ChatReply, ChatRequest, ConnectionName, ModelError};
+use reqwest::header::{HeaderMap, HeaderValue};
+use sluicegate_model::script::{self, Failure, Occasion, Outcome, Script, ScriptProblem, Step, Turn};
+use sluicegate_model::{About, ConnectionName, ModelError};
 use sluicegate_source::{Problem, SourceFile, yaml};
+use sluicegate_value::{Map, Value};
 use tokio::time::sleep;
 
+use crate::ask::{Answer, Ask};
+use crate::failure::{self, Asked};
 use crate::transport::{Attempt, Transport};
 
 /// A scripted model.
@@ -81,27 +86,106 @@ impl Simulated {
 }
 
 impl Transport for Simulated {
-    async fn send(&self, request: &ChatRequest, attempt: &Attempt<'_>) -> Result<ChatReply, ModelError> {
+    async fn send(&self, ask: &Ask<'_>, attempt: &Attempt<'_>) -> Result<Answer, ModelError> {
         let context = attempt.context;
         let occasion =
             Occasion { attempt: attempt.number, line: context.line, repeat: context.repeat, index: context.index };
-        let turn = self.script.answer(&self.connection.0, request, occasion);
+        match ask {
+            Ask::Chat(request) => {
+                let turn = self.script.answer(&script::Asked::from(&**request), occasion);
+                let (chunk_delay, cut_after) = (turn.chunk_delay, turn.cut_after);
+                let reply = match self.wait(turn, ask).await? {
+                    Said::Reply(reply) => reply.into_chat_reply(request),
+                    Said::Instead(answer) => return Ok(answer),
+                };
+                match (request.stream, &reply.text) {
+                    (true, Some(text)) => stream(text, chunk_delay, cut_after, attempt).await?,
+                    _ if cut_after.is_some() => return Err(broken(attempt)),
+                    _ => {}
+                }
+                Ok(Answer::Chat(Box::new(reply)))
+            }
+            Ask::Embedding(request) => {
+                let dimensions = request.parameters.get("dimensions").and_then(Value::as_int);
+                let dimensions = dimensions.and_then(|dimensions| u64::try_from(dimensions).ok());
+                let turn =
+                    self.script.embed(&script::Asked::from(&**request), request.input.texts(), dimensions, occasion);
+                if turn.cut_after.is_some() {
+                    return Err(broken(attempt));
+                }
+                match self.wait(turn, ask).await? {
+                    Said::Reply(vectors) => Ok(Answer::Embedding(vectors.into_embedding_reply(&request.model))),
+                    Said::Instead(answer) => Ok(answer),
+                }
+            }
+        }
+    }
+}
+
+impl Simulated {
+    /// What is said, after the delay that the script asks for: a reply, or an answer to a request that never got one.
+    async fn wait<R>(&self, turn: Turn<R>, ask: &Ask<'_>) -> Result<Said<R>, ModelError> {
         if !turn.delay.is_zero() {
             sleep(turn.delay).await;
         }
-        let reply = match turn.outcome {
-            Outcome::Reply(reply) => *reply,
-            Outcome::Failure(error) => return Err(error),
-            Outcome::Hang => std::future::pending().await,
-        };
-        if let (true, Some(text)) = (request.stream, &reply.text) {
-            for (index, piece) in text.split_inclusive(char::is_whitespace).enumerate() {
-                if index > 0 && !turn.chunk_delay.is_zero() {
-                    sleep(turn.chunk_delay).await;
-                }
-                attempt.pass_on(piece);
+        match turn.outcome {
+            Outcome::Reply(reply) => Ok(Said::Reply(reply)),
+            Outcome::Failure(failure) => self.understood(&failure, ask).map(Said::Instead),
+            Outcome::Unscripted(message) => {
+                Err(ModelError::Unscripted { connection: self.connection.to_string(), message })
             }
+            Outcome::Reset => Err(ModelError::Unreachable {
+                endpoint: "the simulated model".to_owned(),
+                message: "connection reset (the script says so)".to_owned(),
+            }),
+            Outcome::Hang => std::future::pending().await,
         }
-        Ok(reply)
+    }
+
+    /// What a connection makes of an error: the same as if it had come over the network.
+    fn understood(&self, failure: &Failure, ask: &Ask<'_>) -> Result<Answer, ModelError> {
+        let mut error = Map::from([("message", Value::from(failure.message.clone()))]);
+        error.insert("code", failure.code.clone());
+        error.insert("param", failure.parameter.clone());
+        let body = Value::from(Map::from([("error", Value::from(error))])).to_json();
+        let mut headers = HeaderMap::new();
+        let wait = failure.retry_after.map(|wait| wait.as_millis().to_string());
+        if let Some(wait) = wait.and_then(|wait| HeaderValue::from_str(&wait).ok()) {
+            headers.insert("retry-after-ms", wait);
+        }
+        let asked = Asked { connection: &self.connection.0, model: ask.model(), secrets: &[] };
+        asked.answer_or_error(&failure::Said { status: failure.status, headers: &headers, body: body.as_bytes() }, ask)
+    }
+}
+
+/// What came of a turn.
+enum Said<R> {
+    Reply(R),
+    Instead(Answer),
+}
+
+/// Passes on a reply word by word, up to where the script cuts it.
+async fn stream(
+    text: &str,
+    chunk_delay: Duration,
+    cut_after: Option<usize>,
+    attempt: &Attempt<'_>,
+) -> Result<(), ModelError> {
+    for (index, piece) in text.split_inclusive(char::is_whitespace).enumerate() {
+        if cut_after.is_some_and(|pieces| index >= pieces) {
+            break;
+        }
+        if index > 0 && !chunk_delay.is_zero() {
+            sleep(chunk_delay).await;
+        }
+        attempt.pass_on(piece);
+    }
+    if cut_after.is_some() { Err(broken(attempt)) } else { Ok(()) }
+}
+
+fn broken(attempt: &Attempt<'_>) -> ModelError {
+    ModelError::StreamBroken {
+        message: "connection reset (the script says so)".to_owned(),
+        passed_on: attempt.passed_on(),
     }
 }

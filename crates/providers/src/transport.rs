@@ -1,18 +1,19 @@
 //! One attempt: what the layers ask of whoever reaches the model.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use sluicegate_model::{CallContext, CallNotice, ChatReply, ChatRequest, ModelError};
+use reqwest::header::HeaderMap;
+use sluicegate_model::{CallContext, CallNotice, ModelError};
 use tokio::time::Instant;
+
+use crate::ask::{Answer, Ask};
+use crate::gate::Quota;
 
 /// Reaches a model once, without limits or retries.
 pub(crate) trait Transport: Send + Sync {
-    /// Sends the request and waits for the whole reply, passing on its pieces.
-    fn send(
-        &self,
-        request: &ChatRequest,
-        attempt: &Attempt<'_>,
-    ) -> impl Future<Output = Result<ChatReply, ModelError>> + Send;
+    /// Sends the request and waits for the whole answer, passing on its pieces.
+    fn send(&self, ask: &Ask<'_>, attempt: &Attempt<'_>) -> impl Future<Output = Result<Answer, ModelError>> + Send;
 }
 
 /// One attempt of a call.
@@ -22,12 +23,21 @@ pub(crate) struct Attempt<'a> {
     pub(crate) context: &'a CallContext,
     started: Instant,
     passed_on: AtomicBool,
+    sent_again: AtomicU32,
+    quota: Mutex<Option<Quota>>,
 }
 
 impl<'a> Attempt<'a> {
     pub(crate) fn start(number: u32, context: &'a CallContext) -> Self {
         context.notices.notice(CallNotice::AttemptStarted { attempt: number });
-        Self { number, context, started: Instant::now(), passed_on: AtomicBool::new(false) }
+        Self {
+            number,
+            context,
+            started: Instant::now(),
+            passed_on: AtomicBool::new(false),
+            sent_again: AtomicU32::new(0),
+            quota: Mutex::default(),
+        }
     }
 
     /// Passes on a piece of the reply's text; after that nobody may retry.
@@ -39,6 +49,28 @@ impl<'a> Attempt<'a> {
             self.context.notices.notice(CallNotice::FirstChunk { after: self.started.elapsed() });
         }
         self.context.notices.notice(CallNotice::Chunk { text: text.into() });
+    }
+
+    /// Hears what an answer's headers tell of the endpoint's quota.
+    pub(crate) fn hear(&self, headers: &HeaderMap) {
+        if let Some(quota) = Quota::of_headers(headers) {
+            *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
+        }
+    }
+
+    /// What the last answer told of the endpoint's quota.
+    pub(crate) fn quota(&self) -> Option<Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same attempt is sent once more, adapted.
+    pub(crate) fn sends_again(&self) {
+        self.sent_again.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was sent beyond the first time.
+    pub(crate) fn sent_again(&self) -> u32 {
+        self.sent_again.load(Ordering::Relaxed)
     }
 
     /// Whether a piece of the reply was passed on.

@@ -57,7 +57,10 @@ impl Attributes {
         }
         let (text, mime) = match value {
             Value::Str(text) => (cut(text, content.limit), "text/plain"),
-            other => (cut(&other.to_json(), content.limit), "application/json"),
+            other => {
+                let told = without_vectors(other).unwrap_or_else(|| other.clone());
+                (cut(&told.to_json(), content.limit), "application/json")
+            }
         };
         self.set(name, text);
         self.set(mime_name, mime);
@@ -102,6 +105,39 @@ pub(crate) fn exception(content: Content, failure: &Failure) -> Vec<KeyValue> {
     ]
 }
 
+/// Lists of so many floats are vectors, which tell nobody anything.
+const VECTOR_FROM: usize = 32;
+
+/// The value with each vector in it replaced by how long it is; `None` if it holds none.
+fn without_vectors(value: &Value) -> Option<Value> {
+    match value {
+        Value::List(items)
+            if items.len() >= VECTOR_FROM && items.iter().all(|item| matches!(item, Value::Float(_))) =>
+        {
+            Some(format!("[{} numbers]", items.len()).into())
+        }
+        Value::List(items) => {
+            let mut changed: Option<Vec<Value>> = None;
+            for (index, item) in items.iter().enumerate() {
+                if let Some(new) = without_vectors(item) {
+                    changed.get_or_insert_with(|| items.to_vec())[index] = new;
+                }
+            }
+            changed.map(Value::from)
+        }
+        Value::Map(map) => {
+            let mut changed = None;
+            for (name, value) in map.iter() {
+                if let Some(new) = without_vectors(value) {
+                    changed.get_or_insert_with(|| (**map).clone()).insert(name.clone(), new);
+                }
+            }
+            changed.map(Value::from)
+        }
+        _ => None,
+    }
+}
+
 /// At most about `limit` bytes of a text, and how many were left out.
 pub(crate) fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
@@ -119,6 +155,8 @@ pub(crate) fn cut(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sluicegate_value::Map;
+
     use super::*;
 
     #[test]
@@ -126,6 +164,17 @@ mod tests {
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut("ééé", 3), "é… (4 bytes more)");
         assert_eq!(cut("é", 0), "… (2 bytes more)");
+    }
+
+    #[test]
+    fn a_vector_is_told_by_its_length() {
+        let vector = |length| Value::from(vec![Value::Float(0.5); length]);
+        let told = |value: Value| without_vectors(&value).map(|told| told.to_json());
+        assert_eq!(told(vector(1536)).as_deref(), Some(r#""[1536 numbers]""#));
+        let map = Map::from([("query", Value::from("x")), ("found", vec![vector(32), vector(2)].into())]);
+        assert_eq!(told(map.into()).as_deref(), Some(r#"{"query":"x","found":["[32 numbers]",[0.5,0.5]]}"#));
+        assert_eq!(told(vector(31)), None);
+        assert_eq!(told(vec![Value::Int(1); 99].into()), None);
     }
 
     #[test]

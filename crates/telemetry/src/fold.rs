@@ -1,7 +1,7 @@
 //! Events become spans: each begins with one event, ends with another, and is handed on when it has ended.
 //!
-//! What the fold expects of the executor: one span per run, per node (all its attempts together) and per model call,
-//! each named by [`SpanRef`] in every event that belongs to it. A resumed run has a span of its own in each process,
+//! What the fold expects of the executor: one span per run, per node (all its attempts together), per model call and per
+//! HTTP call, each named by [`SpanRef`] in every event that belongs to it. A resumed run has a span of its own in each process,
 //! inside of the first one's; a node that goes on after a resume keeps its span.
 
 use std::collections::HashMap;
@@ -13,10 +13,10 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use sluicegate_events::{CallEnd, Event, EventKind, Failure, Outcome, RunId, RunStatus, SpanRef};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, FetchEnd, Operation, Outcome, RunId, RunStatus, SpanRef};
 
 use crate::attributes::{Attributes, Content, exception};
-use crate::{model_call, names};
+use crate::{fetch, model_call, names};
 
 const INPUT: (&str, &str) = (names::INPUT_VALUE, names::INPUT_MIME_TYPE);
 /// Names of runs that are remembered; a process that serves for weeks forgets old ones.
@@ -103,29 +103,45 @@ impl SpanFold {
                 describe_outcome(&mut open, content, event, outcome);
                 ended(self.end(open, event.at));
             }
-            EventKind::ModelCallStarted { connection, provider, host, port, model, request, stream, .. } => {
-                let operation = model_call::operation(request);
+            EventKind::ModelCallStarted {
+                operation, connection, provider, host, port, model, request, stream, ..
+            } => {
+                let operation = operation.unwrap_or_else(|| Operation::of_request(request));
                 let mut attributes = Attributes::default();
-                attributes.set(names::SPAN_KIND, "LLM");
-                attributes.set(names::OPERATION_NAME, operation);
+                attributes.set(names::SPAN_KIND, model_call::span_kind(operation));
+                attributes.set(names::OPERATION_NAME, operation.word());
                 attributes.set(names::PROVIDER_NAME, provider.clone());
                 attributes.set(names::REQUEST_MODEL, model.clone());
                 attributes.set(names::CONNECTION, connection.clone());
-                attributes.set(names::REQUEST_STREAM, *stream);
+                match operation {
+                    Operation::Embeddings => attributes.set(names::EMBEDDING_MODEL_NAME, model.clone()),
+                    Operation::Chat | Operation::TextCompletion => attributes.set(names::REQUEST_STREAM, *stream),
+                }
                 attributes.set_some(names::SERVER_ADDRESS, (!host.is_empty()).then(|| host.clone()));
                 attributes.set_some(names::SERVER_PORT, (*port != 0).then_some(i64::from(*port)));
-                model_call::describe_request(&mut attributes, content, request);
-                self.begin(event, span, format!("{operation} {model}"), SpanKind::Client, attributes);
+                model_call::describe_request(&mut attributes, content, operation, request);
+                self.begin(event, span, format!("{} {model}", operation.word()), SpanKind::Client, attributes);
             }
             EventKind::ModelAttemptFailed { attempt, failure, retry_in_ms, .. } => {
                 self.retry(event, span, *attempt, failure, *retry_in_ms);
             }
+            EventKind::ModelCallAdapted { parameter, adaptation, message, .. } => {
+                let Some(open) = self.open.get_mut(&key(span)) else { return };
+                open.last = event.at;
+                open.events.push(SpanEvent::new(
+                    names::ADAPTATION,
+                    SystemTime::from(event.at),
+                    model_call::adaptation(content, parameter, adaptation, message),
+                    0,
+                ));
+            }
             EventKind::ModelCallFinished { end, attempts, first_chunk_us, cost, .. } => {
                 let mut open = self.take(event, span);
                 if open.attributes.0.is_empty() {
-                    open.name = "chat".to_owned();
+                    let operation = model_call::operation_of(end);
+                    open.name = operation.word().to_owned();
                     open.kind = SpanKind::Client;
-                    open.attributes.set(names::SPAN_KIND, "LLM");
+                    open.attributes.set(names::SPAN_KIND, model_call::span_kind(operation));
                 }
                 open.attributes.set(names::CALL_ATTEMPTS, i64::from(*attempts));
                 let seconds = first_chunk_us.map(|micros| micros as f64 / 1e6);
@@ -135,7 +151,27 @@ impl SpanFold {
                 match end {
                     CallEnd::Failed { failure } => open.fail(event.at, content, failure),
                     CallEnd::Cancelled => open.stop("cancelled"),
-                    CallEnd::Replied { .. } => {}
+                    CallEnd::Replied { .. } | CallEnd::Embedded { .. } => {}
+                }
+                ended(self.end(open, event.at));
+            }
+            EventKind::FetchStarted { call: _, method, url, host, port } => {
+                let mut attributes = Attributes::default();
+                fetch::describe_request(&mut attributes, method, url, host, *port);
+                self.begin(event, span, method.clone(), SpanKind::Client, attributes);
+            }
+            EventKind::FetchFinished { call: _, end } => {
+                let mut open = self.take(event, span);
+                if open.attributes.0.is_empty() {
+                    open.name = "HTTP".to_owned();
+                    open.kind = SpanKind::Client;
+                    open.attributes.set(names::SPAN_KIND, "TOOL");
+                }
+                fetch::describe_end(&mut open.attributes, &mut open.status, end);
+                match end {
+                    FetchEnd::Failed { failure } => open.fail(event.at, content, failure),
+                    FetchEnd::Cancelled => open.stop("cancelled"),
+                    FetchEnd::Answered { .. } => {}
                 }
                 ended(self.end(open, event.at));
             }
@@ -349,12 +385,12 @@ fn describe_outcome(open: &mut OpenSpan, content: Content, event: &Event, outcom
     open.attributes.set(names::NODE_BYPASSED, matches!(outcome, Outcome::Bypassed));
 }
 
-/// OpenInference's word for a node's kind. An `llm` node is a chain: the call inside it is the `LLM`.
+/// OpenInference's word for a node's kind. An `llm` node is a chain: the call inside it is the `LLM`; so are nodes around an
+/// HTTP call or an embedding.
 fn span_kind(node_kind: &str) -> &'static str {
     match node_kind {
         "prompt" => "PROMPT",
-        "python" | "expression" | "http" => "TOOL",
-        "embedding" => "EMBEDDING",
+        "python" | "expression" => "TOOL",
         _ => "CHAIN",
     }
 }

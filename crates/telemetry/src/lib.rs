@@ -12,6 +12,7 @@
 
 mod attributes;
 mod delivery;
+mod fetch;
 mod fold;
 mod http;
 mod listener;

@@ -1,19 +1,31 @@
 //! A model call's attributes, in the words of the GenAI conventions.
 
-use sluicegate_events::CallEnd;
-use sluicegate_model::{ChatReply, Usage};
+use opentelemetry::KeyValue;
+use sluicegate_events::{CallEnd, Operation};
+use sluicegate_model::{Adaptation, ChatReply, EmbeddingReply, Filter, Usage};
 use sluicegate_value::{Map, Value};
 
-use crate::attributes::{Attributes, Content};
+use crate::attributes::{Attributes, Content, cut};
 use crate::names;
 
-/// `chat` or `text_completion`, by what the request holds.
-pub(crate) fn operation(request: &Value) -> &'static str {
-    if request.get("prompt").is_some() && request.get("messages").is_none() { "text_completion" } else { "chat" }
+/// OpenInference's word for the span of a call.
+pub(crate) fn span_kind(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Chat | Operation::TextCompletion => "LLM",
+        Operation::Embeddings => "EMBEDDING",
+    }
 }
 
-/// What was asked: parameters, and with content the messages.
-pub(crate) fn describe_request(attributes: &mut Attributes, content: Content, request: &Value) {
+/// What a call was, by its end alone.
+pub(crate) fn operation_of(end: &CallEnd) -> Operation {
+    match end {
+        CallEnd::Embedded { .. } => Operation::Embeddings,
+        CallEnd::Replied { .. } | CallEnd::Failed { .. } | CallEnd::Cancelled => Operation::Chat,
+    }
+}
+
+/// What was asked: parameters, and with content the messages or texts.
+pub(crate) fn describe_request(attributes: &mut Attributes, content: Content, operation: Operation, request: &Value) {
     // Parameters stand beside the messages, or in a map of their own.
     let parameter = |name: &str| {
         let found = request.get(name).or_else(|| request.get("parameters")?.get(name));
@@ -21,6 +33,17 @@ pub(crate) fn describe_request(attributes: &mut Attributes, content: Content, re
     };
     let number = |name: &str| parameter(name).and_then(Value::as_number);
     let integer = |name: &str| parameter(name).and_then(Value::as_int);
+    if operation == Operation::Embeddings {
+        attributes.set_some(names::EMBEDDINGS_DIMENSION_COUNT, integer("dimensions"));
+        let format = parameter("encoding_format").and_then(Value::as_str);
+        if let Some(format) = format {
+            attributes.set_texts(names::REQUEST_ENCODING_FORMATS, vec![format.to_owned()]);
+        }
+        if let Some(input) = parameter("input") {
+            attributes.set_content(content, (names::INPUT_VALUE, names::INPUT_MIME_TYPE), input);
+        }
+        return;
+    }
     attributes.set_some(names::REQUEST_TEMPERATURE, number("temperature"));
     attributes.set_some(names::REQUEST_TOP_P, number("top_p"));
     attributes.set_some(names::REQUEST_FREQUENCY_PENALTY, number("frequency_penalty"));
@@ -54,12 +77,28 @@ pub(crate) fn describe_request(attributes: &mut Attributes, content: Content, re
 
 /// What was answered.
 pub(crate) fn describe_end(attributes: &mut Attributes, content: Content, end: &CallEnd) {
-    let CallEnd::Replied { reply } = end else { return };
-    let ChatReply { text, message, finish_reason, model, id, usage, .. } = &**reply;
+    match end {
+        CallEnd::Replied { reply } => describe_reply(attributes, content, reply),
+        CallEnd::Embedded { reply } => {
+            // The vectors themselves tell nobody anything.
+            let EmbeddingReply { vectors, model, usage } = &**reply;
+            attributes.set_some(names::RESPONSE_MODEL, model.as_deref().map(str::to_owned));
+            attributes.set_count(names::EMBEDDINGS_DIMENSION_COUNT, vectors.first().map(|vector| vector.len() as u64));
+            describe_usage(attributes, usage);
+        }
+        CallEnd::Failed { .. } | CallEnd::Cancelled => {}
+    }
+}
+
+fn describe_reply(attributes: &mut Attributes, content: Content, reply: &ChatReply) {
+    let ChatReply { text, message, finish_reason, model, id, usage, filter, refusal: _, body: _ } = reply;
     attributes.set_some(names::RESPONSE_ID, id.as_deref().map(str::to_owned));
     attributes.set_some(names::RESPONSE_MODEL, model.as_deref().map(str::to_owned));
     if let Some(reason) = finish_reason {
         attributes.set_texts(names::RESPONSE_FINISH_REASONS, vec![reason.to_string()]);
+    }
+    if let Some(filter) = filter {
+        describe_filter(attributes, filter);
     }
     describe_usage(attributes, usage);
     if content.capture {
@@ -70,6 +109,33 @@ pub(crate) fn describe_end(attributes: &mut Attributes, content: Content, end: &
         let told = told(&said, finish_reason.as_deref());
         attributes.set_json(content, names::OUTPUT_MESSAGES, &Value::from(vec![told]));
     }
+}
+
+fn describe_filter(attributes: &mut Attributes, filter: &Filter) {
+    attributes.set(names::FILTER_STATE, filter.state.word());
+    let mut categories: Vec<String> = Vec::new();
+    for finding in &filter.findings {
+        if !categories.iter().any(|known| **known == *finding.category) {
+            categories.push(finding.category.to_string());
+        }
+    }
+    if !categories.is_empty() {
+        attributes.set_texts(names::FILTER_CATEGORIES, categories);
+    }
+}
+
+/// The attributes of the event of a parameter that the endpoint refused.
+pub(crate) fn adaptation(content: Content, parameter: &str, adaptation: &Adaptation, message: &str) -> Vec<KeyValue> {
+    let mut attributes = Attributes::default();
+    attributes.set(names::ADAPTATION_PARAMETER, parameter.to_owned());
+    match adaptation {
+        Adaptation::Renamed(name) => attributes.set(names::ADAPTATION_RENAMED_TO, name.to_string()),
+        Adaptation::Dropped => {}
+    }
+    if content.capture {
+        attributes.set(names::ADAPTATION_MESSAGE, cut(message, content.limit));
+    }
+    attributes.0
 }
 
 fn describe_usage(attributes: &mut Attributes, usage: &Usage) {
@@ -93,6 +159,9 @@ fn told(message: &Value, finish_reason: Option<&str>) -> Value {
             Value::List(list) => parts.extend(list.iter().map(content_part)),
             other => parts.push(part("text", [("content", other.clone())])),
         }
+    }
+    if let Some(refusal) = message.get("refusal").filter(|refusal| !refusal.is_null()) {
+        parts.push(part("refusal", [("content", refusal.clone())]));
     }
     for call in message.get("tool_calls").and_then(Value::as_list).unwrap_or_default() {
         let of_function = |name: &str| call.get("function").and_then(|it| it.get(name)).cloned().unwrap_or_default();

@@ -11,7 +11,7 @@ macro_rules! names {
 }
 
 names! {
-    /// `chat`, `text_completion`, `invoke_workflow`.
+    /// `chat`, `text_completion`, `embeddings`, `invoke_workflow`.
     OPERATION_NAME = "gen_ai.operation.name";
     /// The kind of service, such as `openai` or `azure.ai.openai`.
     PROVIDER_NAME = "gen_ai.provider.name";
@@ -37,6 +37,10 @@ names! {
     REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count";
     /// Whether the reply was asked for in pieces.
     REQUEST_STREAM = "gen_ai.request.stream";
+    /// How the vectors were asked to be written.
+    REQUEST_ENCODING_FORMATS = "gen_ai.request.encoding_formats";
+    /// How many numbers a vector has.
+    EMBEDDINGS_DIMENSION_COUNT = "gen_ai.embeddings.dimension.count";
     /// `text` or `json`.
     OUTPUT_TYPE = "gen_ai.output.type";
     /// The reply's id.
@@ -62,6 +66,14 @@ names! {
     /// The tools that it could call (content).
     TOOL_DEFINITIONS = "gen_ai.tool.definitions";
 
+    /// `GET`, `POST`, …
+    HTTP_REQUEST_METHOD = "http.request.method";
+    /// The status of the answer.
+    HTTP_RESPONSE_STATUS_CODE = "http.response.status_code";
+    /// Bytes of the answer's body.
+    HTTP_RESPONSE_BODY_SIZE = "http.response.body.size";
+    /// The address, without user, password, query and fragment.
+    URL_FULL = "url.full";
     /// The endpoint's host.
     SERVER_ADDRESS = "server.address";
     /// The endpoint's port.
@@ -85,6 +97,8 @@ names! {
     OUTPUT_VALUE = "output.value";
     /// Its media type.
     OUTPUT_MIME_TYPE = "output.mime_type";
+    /// The embedding model.
+    EMBEDDING_MODEL_NAME = "embedding.model_name";
     /// US dollars.
     COST_TOTAL = "llm.cost.total";
 
@@ -126,6 +140,19 @@ names! {
     RETRY_ATTEMPT = "sluicegate.retry.attempt";
     /// The pause before the next, in milliseconds.
     RETRY_IN_MS = "sluicegate.retry.in_ms";
+
+    /// The event of a parameter that the endpoint refused, so that it was sent by another name or not at all.
+    ADAPTATION = "sluicegate.adaptation";
+    /// The parameter as the request had it.
+    ADAPTATION_PARAMETER = "sluicegate.adaptation.parameter";
+    /// The name that it was sent by; absent if it was not sent.
+    ADAPTATION_RENAMED_TO = "sluicegate.adaptation.renamed_to";
+    /// The endpoint's own words (content).
+    ADAPTATION_MESSAGE = "sluicegate.adaptation.message";
+    /// What a content filter did: `input`, `output`, `unchecked`, `noted`.
+    FILTER_STATE = "sluicegate.filter.state";
+    /// What it found: `hate`, `jailbreak`, …
+    FILTER_CATEGORIES = "sluicegate.filter.categories";
 
     /// The program, in the resource.
     SERVICE_NAME = "service.name";

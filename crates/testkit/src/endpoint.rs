@@ -6,7 +6,7 @@
 
 mod socket;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,11 +23,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::tls::Server;
 use socket::{Doom, Doors};
 
 /// A model endpoint on 127.0.0.1; stops when dropped.
 pub struct Endpoint {
     address: SocketAddr,
+    scheme: &'static str,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -82,6 +84,7 @@ struct Shared {
 #[derive(Default)]
 struct Script {
     queue: VecDeque<Answer>,
+    paths: BTreeMap<String, Answer>,
     answering: Option<Answering>,
     text: Option<String>,
     latency: Duration,
@@ -93,9 +96,23 @@ impl Endpoint {
     ///
     /// # Panics
     /// If no port is free or no thread can start; then there is no test to run.
-    #[expect(clippy::expect_used, clippy::unwrap_used, reason = "a test's foundation: without it there is no test")]
     #[must_use]
     pub fn start() -> Self {
+        Self::open(None)
+    }
+
+    /// The same behind TLS: `https://127.0.0.1:PORT`.
+    ///
+    /// # Panics
+    /// If no port is free or no thread can start; then there is no test to run.
+    #[must_use]
+    pub fn start_tls(server: &Server) -> Self {
+        Self::open(Some(server.clone()))
+    }
+
+    #[expect(clippy::expect_used, clippy::unwrap_used, reason = "a test's foundation: without it there is no test")]
+    fn open(tls: Option<Server>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -105,7 +122,8 @@ impl Endpoint {
         let serve = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
-                let listener = Doors(TcpListener::from_std(listener).unwrap(), state.connections.clone());
+                let listener = TcpListener::from_std(listener).unwrap();
+                let listener = Doors::open(listener, tls, state.connections.clone()).unwrap();
                 let router = Router::new().fallback(answer).with_state(state);
                 let service = router.into_make_service_with_connect_info::<Doom>();
                 tokio::select! {
@@ -117,13 +135,19 @@ impl Endpoint {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new().name("endpoint".to_owned()).spawn(serve).expect("a thread");
-        Self { address, shared, stop: Some(stop), thread: Some(thread) }
+        Self { address, scheme, shared, stop: Some(stop), thread: Some(thread) }
     }
 
     /// `http://127.0.0.1:PORT`, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// The same by a name of the host.
+    #[must_use]
+    pub fn url_at(&self, host: &str) -> String {
+        format!("{}://{host}:{}", self.scheme, self.port())
     }
 
     /// The port.
@@ -139,9 +163,15 @@ impl Endpoint {
         self
     }
 
-    /// Adds an answer for one request; the queue is answered first, in order.
+    /// Adds an answer for one request; the queue is answered first, in order, then come paths.
     pub fn queue(&self, answer: Answer) -> &Self {
         lock(&self.shared.script).queue.push_back(answer);
+        self
+    }
+
+    /// Answers requests for this path (its query aside) so from now on, and others as before.
+    pub fn answer_at(&self, path: &str, answer: Answer) -> &Self {
+        lock(&self.shared.script).paths.insert(path.to_owned(), answer);
         self
     }
 
@@ -316,7 +346,9 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(doom): ConnectInf
     let (mut answer, latency) = {
         let mut script = lock(&shared.script);
         let queued = script.queue.pop_front();
-        let answer = queued.or_else(|| script.answering.as_mut().and_then(|answering| answering(&heard)));
+        let by_path = || script.paths.get(heard.path.split('?').next().unwrap_or_default()).cloned();
+        let answer = queued.or_else(by_path);
+        let answer = answer.or_else(|| script.answering.as_mut().and_then(|answering| answering(&heard)));
         let answer = answer.unwrap_or_else(|| {
             let text = script.text.as_deref().unwrap_or("ok");
             let streams = heard.json().get("stream") == Some(&Value::Bool(true));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::Value;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest as _, Sha1};
@@ -33,7 +35,7 @@ pub enum BlobSource {
 }
 
 /// An object that lives in a Python worker: any type, known here by name and preview only.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Handle {
     /// Which worker holds it.
     pub worker: Arc<str>,
@@ -41,8 +43,10 @@ pub struct Handle {
     pub id: u64,
     /// The name of its Python type.
     pub type_name: Arc<str>,
-    /// The beginning of its `repr()`, for people.
+    /// What `str()` says of it, as far as 64 KiB: what a template prints.
     pub preview: String,
+    /// What a flow's output makes of it, as a tuple becomes a list; `None`: it cannot be an output.
+    pub json: Option<Value>,
 }
 
 impl Blob {

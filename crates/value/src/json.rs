@@ -127,7 +127,10 @@ fn write(value: &Value, out: &mut String, indent: Option<usize>, level: usize) {
             let entry = Map::from([(format!("data:{};{kind}", blob.mime), text)]);
             write(&Value::from(entry), out, indent, level);
         }
-        Value::Handle(handle) => write_string(&handle.preview, out),
+        Value::Handle(handle) => match &handle.json {
+            Some(json) => write(json, out, indent, level),
+            None => write_string(&handle.preview, out),
+        },
     }
 }
 

@@ -16,6 +16,7 @@ pub mod hash;
 pub mod json;
 mod map;
 pub mod python;
+pub mod size;
 pub mod tagged;
 
 use std::sync::Arc;
@@ -192,8 +193,17 @@ impl Value {
                     .collect();
                 changed.then(|| Value::from(rebuilt))
             }
-            Self::Handle(handle) => rewrite(&handle.preview)
-                .map(|preview| Value::Handle(Arc::new(Handle { preview, ..(**handle).clone() }))),
+            Self::Handle(handle) => {
+                let preview = rewrite(&handle.preview);
+                let json = handle.json.as_ref().and_then(|json| json.map_strings(rewrite));
+                if preview.is_none() && json.is_none() {
+                    return None;
+                }
+                let mut changed = (**handle).clone();
+                changed.preview = preview.unwrap_or(changed.preview);
+                changed.json = json.or(changed.json);
+                Some(Value::Handle(Arc::new(changed)))
+            }
             Self::Blob(blob) => match &blob.source {
                 BlobSource::Url(url) => rewrite(url)
                     .map(|url| Value::Blob(Arc::new(Blob { source: BlobSource::Url(url.into()), ..(**blob).clone() }))),
@@ -225,7 +235,7 @@ impl Value {
             Self::List(items) => 2 + items.iter().map(|item| item.weight() + 1).sum::<usize>(),
             Self::Map(map) => 2 + map.iter().map(|(key, value)| key.len() + 4 + value.weight()).sum::<usize>(),
             Self::Blob(blob) => blob.len as usize * 4 / 3 + 64,
-            Self::Handle(handle) => handle.preview.len() + 64,
+            Self::Handle(handle) => handle.preview.len() + 64 + handle.json.as_ref().map_or(0, Value::weight),
         }
     }
 }

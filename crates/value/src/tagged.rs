@@ -129,6 +129,8 @@ struct HandleForm {
     #[serde(rename = "type")]
     type_name: Arc<str>,
     preview: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    json: Option<Value>,
 }
 
 impl From<&Handle> for HandleForm {
@@ -138,14 +140,15 @@ impl From<&Handle> for HandleForm {
             id: handle.id,
             type_name: handle.type_name.clone(),
             preview: handle.preview.clone(),
+            json: handle.json.clone(),
         }
     }
 }
 
 impl HandleForm {
     fn into_value(self) -> Value {
-        let Self { worker, id, type_name, preview } = self;
-        Value::Handle(Arc::new(Handle { worker, id, type_name, preview }))
+        let Self { worker, id, type_name, preview, json } = self;
+        Value::Handle(Arc::new(Handle { worker, id, type_name, preview, json }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `connections`: where models live, and whether they answer.
 
-use sluicegate_config::{Connection, ConnectionKind, Environment};
+use sluicegate_config::{Auth, AzureApi, Connection, ConnectionKind, Environment};
 use sluicegate_model::{CallContext, ChatRequest, ConnectionName, Message, ModelError, Models as _, Prompt};
 use sluicegate_value::{Map, Value};
 
@@ -93,15 +93,34 @@ fn row(environment: &Environment, name: &str) -> Vec<String> {
     vec![name.to_owned(), kind, address, state]
 }
 
+/// A connection's type, with what is particular about it, and its address.
 fn described(connection: &Connection) -> (String, String) {
-    match &connection.kind {
-        ConnectionKind::AzureOpenAi { api_base, v1, .. } => {
-            (if *v1 { "azure_open_ai (v1)" } else { "azure_open_ai" }.to_owned(), api_base.clone())
+    let mut particular = Vec::new();
+    let (type_name, address) = match &connection.kind {
+        ConnectionKind::AzureOpenAi { api_base, api, responses, auth } => {
+            particular.extend((*api == AzureApi::V1).then_some("v1"));
+            particular.extend(responses.then_some("responses"));
+            particular.extend(matches!(auth, Auth::Entra(_)).then_some("entra"));
+            ("azure_open_ai", api_base.clone())
         }
-        ConnectionKind::OpenAi { base_url, .. } => ("open_ai".to_owned(), base_url.clone()),
-        ConnectionKind::Simulated { script } => ("simulated".to_owned(), script.display().to_string()),
-        ConnectionKind::Other { type_name } => (type_name.clone(), "-".to_owned()),
-    }
+        ConnectionKind::OpenAi { base_url, responses, .. } => {
+            particular.extend(responses.then_some("responses"));
+            ("open_ai", base_url.clone())
+        }
+        ConnectionKind::Serverless { endpoint, auth, .. } => {
+            particular.push("legacy");
+            particular.extend(matches!(auth, Auth::Entra(_)).then_some("entra"));
+            ("serverless", endpoint.clone())
+        }
+        ConnectionKind::Anthropic { base_url, .. } => ("anthropic", base_url.clone()),
+        ConnectionKind::Simulated { script } => ("simulated", script.display().to_string()),
+        ConnectionKind::Other { type_name } => (type_name.as_str(), "-".to_owned()),
+    };
+    let type_name = match particular.as_slice() {
+        [] => type_name.to_owned(),
+        some => format!("{type_name} ({})", some.join(", ")),
+    };
+    (type_name, address)
 }
 
 fn show(session: &Session, args: &OneArgs) -> Result<Exit, CliError> {
@@ -121,7 +140,7 @@ fn test(session: &Session, args: &TestArgs) -> Result<Exit, CliError> {
     let connection = environment.connection(&args.one.name)?;
     let redactor = environment.redactor([]);
     let (_, address) = described(&connection);
-    let models = sluicegate_providers::connect(vec![connection], session.client_options(&environment, false));
+    let models = sluicegate_providers::connect(vec![connection], session.client_options(&environment, false)?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -132,9 +151,11 @@ fn test(session: &Session, args: &TestArgs) -> Result<Exit, CliError> {
         parameters: Map::new(),
         stream: false,
         called_from: "sluicegate".into(),
+        api: None,
     };
     let began = std::time::Instant::now();
-    let asked = models.chat(&ConnectionName::from(args.one.name.as_str()));
+    let name = ConnectionName::from(args.one.name.as_str());
+    let asked = models.chat(&name);
     let context = CallContext::detached();
     let answered = asked.and_then(|model| runtime.block_on(model.chat(&request, &context)));
     let printer = session.printer();
@@ -143,6 +164,17 @@ fn test(session: &Session, args: &TestArgs) -> Result<Exit, CliError> {
             let text = reply.text.as_deref().unwrap_or("(no text)");
             let text = redactor.redact(text).unwrap_or_else(|| text.to_owned());
             let served = reply.model.as_deref().unwrap_or(&args.model);
+            if let Some(identity) = models.identity(&name) {
+                printer.say(&format!("identity: {}", harmless(&identity)));
+            }
+            // What an endpoint says of itself beside its answers; most say nothing, and none has to.
+            if let Ok(about) = runtime.block_on(models.describe(&name)) {
+                let told = [about.model, about.kind, about.maker];
+                let told: Vec<String> = told.into_iter().flatten().map(|word| harmless(&word).into_owned()).collect();
+                if !told.is_empty() {
+                    printer.say(&format!("the endpoint serves: {}", told.join(", ")));
+                }
+            }
             let took = show_duration(began.elapsed());
             printer.data(&format!(
                 "{}: {} answered in {took} at {address}: {}",

@@ -8,3 +8,4 @@ pub(crate) mod draw;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
+pub(crate) mod simulate;

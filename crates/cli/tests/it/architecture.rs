@@ -15,6 +15,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("executor", &["value", "source", "model", "flow", "events"]),
     ("store", &["value", "model", "events"]),
     ("telemetry", &["value", "model", "config", "events"]),
+    ("server", &["value", "model"]),
+    ("python", &["value", "model", "config"]),
     ("testkit", &[]),
 ];
 
@@ -27,8 +29,8 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("opentelemetry-proto", &["telemetry", "testkit"]),
     ("rusqlite", &["store"]),
     ("clap", &["cli"]),
-    ("axum", &["testkit"]),
-    ("tokio", &["providers", "executor", "store", "telemetry", "cli", "testkit"]),
+    ("axum", &["server", "testkit"]),
+    ("tokio", &["providers", "executor", "store", "telemetry", "server", "python", "cli", "testkit"]),
     ("minijinja", &["flow"]),
     ("petgraph", &["flow"]),
     ("saphyr-parser", &["source"]),

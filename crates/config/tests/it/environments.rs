@@ -181,7 +181,7 @@ deployment_configs:
     let connection = environment.connection("aoai").unwrap();
     assert_eq!(
         format!("{:?}", connection.kind),
-        r#"AzureOpenAi { api_base: "https://x.openai.azure.com", api_key: Some(Secret(..)), api_version: Some("2024-02-01"), v1: false }"#
+        r#"AzureOpenAi { api_base: "https://x.openai.azure.com", auth: Key(Secret(..)), api: Dated("2024-02-01"), responses: false }"#
     );
     assert!(environment.connection("other").is_err());
     let deployment = environment.settings().deployment("plan_and_execute_online_pr").unwrap();

@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod connections;
+mod dialects;
 mod environments;
+mod gateways;
+mod http_policy;
+mod identity;
+mod inline;
 mod precedence;
 mod sample;
 mod secrets;
 
 use std::path::Path;
 
-use sluicegate_config::{Environment, Project, Settings, Variables};
+use sluicegate_config::{Connection, Environment, Project, Settings, Variables};
 use sluicegate_source::Problem;
 
 /// A project in a temporary folder.
@@ -49,6 +54,30 @@ impl Folder {
         let settings = self.settings(&Variables::new(variables.iter().copied()), environment);
         settings.environment(flow, self.path()).unwrap_or_else(|problem| panic!("{problem}"))
     }
+}
+
+/// Connection `c`, written as one line of YAML; or what is wrong with it.
+fn connection(yaml: &str, variables: &[(&str, &str)]) -> Result<Connection, String> {
+    let folder = Folder::with_config(&format!("connections:\n  c: {yaml}\nflow_configs: {{f: {{flow_path: x}}}}"));
+    folder.environment("f", None, variables).connection("c").map_err(|problems| messages(&problems))
+}
+
+/// What is said of connection `c`, written as one line of YAML: each problem and its help.
+#[track_caller]
+fn check_refused(yaml: &str, expected: &str) {
+    assert_eq!(connection(yaml, &[]).expect_err("a problem"), expected);
+}
+
+/// What is said of a file with connection `c` before anything is asked of it, warnings included.
+#[track_caller]
+fn check_told_of_file(yaml: &str, expected: &str) {
+    let folder = Folder::with_config(&format!("connections:\n  c: {yaml}"));
+    let loaded = Settings::load(&Project::find(folder.path()), &Variables::default(), None, Vec::new());
+    let told = match &loaded {
+        Ok(settings) => messages(settings.warnings()),
+        Err(problems) => messages(problems),
+    };
+    assert_eq!(told, expected);
 }
 
 /// Problems as lines, each with its help.

@@ -4,47 +4,40 @@
 use std::sync::Arc;
 
 use sluicegate_events::Failure;
-use sluicegate_flow::messages::{self, Flavour};
-use sluicegate_flow::plan::LlmNode;
-use sluicegate_flow::request::{self, Api};
+use sluicegate_flow::plan::{LlmNode, OnFiltered};
+use sluicegate_flow::request;
 use sluicegate_flow::template::Binding;
 use sluicegate_model::Prompt;
 use sluicegate_value::Value;
 
-use super::{AttemptFailure, Product, nonce};
+use super::{AttemptFailure, Product, named_connection, named_model, nonce, shortfall};
 use crate::calls::Calls;
 
-pub(super) async fn ask(llm: &LlmNode, inputs: &[Binding], calls: &mut Calls<'_>) -> Result<Product, AttemptFailure> {
-    let api = if llm.completion { Api::Completion } else { Api::Chat };
+pub(super) async fn ask(
+    llm: &LlmNode,
+    on_filtered: OnFiltered,
+    inputs: &[Binding],
+    calls: &mut Calls<'_>,
+) -> Result<Product, AttemptFailure> {
     let (parameters, variables): (Vec<&Binding>, Vec<&Binding>) =
-        inputs.iter().partition(|input| request::is_api_parameter(api, &input.name));
+        inputs.iter().partition(|input| llm.is_parameter(&input.name));
     let variables: Vec<Binding> = variables.into_iter().cloned().collect();
     let parameters: Vec<(Arc<str>, Value)> =
         parameters.into_iter().map(|input| (input.name.clone(), input.value.clone())).collect();
-    let given = |name: &str| parameters.iter().find(|(key, _)| &**key == name).map(|(_, value)| value);
-    let Some(model) = given("deployment_name").or_else(|| given("model")).and_then(Value::as_str) else {
-        return Err(AttemptFailure::lasting(
-            Failure::new("input", "no deployment or model is named")
-                .hint("give the node an input `deployment_name` or `model`, or set `deployment_name` in the config"),
-        ));
-    };
-    let Some(connection) = &llm.connection else {
-        return Err(AttemptFailure::lasting(
-            Failure::new("misconfigured", "the node names no connection")
-                .hint("write `connection:` into the node, or `connection_name` into the config"),
-        ));
-    };
+    let model = named_model(&parameters)?;
+    let connection = named_connection(llm.connection.as_ref())?;
     let rendered = llm.template.render(&variables, nonce()).map_err(|error| AttemptFailure::of_render(&error))?;
     let prompt = if llm.completion {
         Prompt::Text(rendered.text)
     } else {
         Prompt::Messages(
-            messages::chat_messages(&rendered, Flavour::Tool)
+            llm.messages(&rendered)
                 .map_err(|error| AttemptFailure::lasting(Failure::new("template", error.to_string())))?,
         )
     };
-    let request = request::llm_request(api, model, prompt, &parameters)
+    let request = request::llm_request(llm.api(), model, prompt, &parameters)
         .map_err(|error| AttemptFailure::lasting(Failure::new("input", error.to_string())))?;
     let reply = calls.chat(connection, &request).await?;
-    Ok(request::llm_output(&request, &reply).into())
+    let reported = shortfall::of_filter(on_filtered, &reply)?;
+    Ok(reported.unwrap_or_else(|| request::llm_output(&request, &reply)).into())
 }

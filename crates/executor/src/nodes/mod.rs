@@ -1,19 +1,26 @@
 //! What each kind of node does in one attempt. Kinds with a flow inside do nothing by themselves: progress opens them.
 
+mod embedding;
 mod expression;
+mod failure;
+mod http;
 mod llm;
 mod prompt;
 mod prompty;
 mod python;
+mod shortfall;
+
+use std::sync::Arc;
 
 use sluicegate_events::Failure;
 use sluicegate_flow::plan::NodeKind;
-use sluicegate_flow::template::{Binding, Nonce, RenderError};
-use sluicegate_model::ModelError;
+use sluicegate_flow::template::{Binding, Nonce};
+use sluicegate_model::ConnectionName;
 use sluicegate_value::Value;
 
-use crate::calls::{self, Calls};
-use crate::lookup;
+pub(crate) use failure::AttemptFailure;
+
+use crate::calls::Calls;
 use crate::progress::NodeRef;
 
 /// What a node made.
@@ -30,76 +37,45 @@ impl From<Value> for Product {
     }
 }
 
-/// Why an attempt failed.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AttemptFailure {
-    pub(crate) failure: Failure,
-    /// Whether another attempt makes sense, if the node allows one.
-    pub(crate) again: bool,
-}
-
-impl AttemptFailure {
-    /// A failure that another attempt may avoid.
-    pub(crate) fn passing(failure: Failure) -> Self {
-        Self { failure, again: true }
-    }
-
-    /// A failure that stays.
-    pub(crate) fn lasting(failure: Failure) -> Self {
-        Self { failure, again: false }
-    }
-
-    /// What a connection failed with after so many attempts. What it has repeated in vain is not repeated once more by
-    /// the node; what it leaves alone, such as a reply that makes no sense, is.
-    pub(crate) fn of_model(error: &ModelError, attempts: u32) -> Self {
-        let again = matches!(error, ModelError::Malformed { .. }) || (error.is_transient() && attempts <= 1);
-        Self { failure: calls::model_failure(error, attempts), again }
-    }
-
-    pub(crate) fn of_render(error: &RenderError) -> Self {
-        Self::passing(lookup::render_failure("template", error))
-    }
-
-    /// A failure inside of a node's flow, of which only what events tell is left.
-    pub(crate) fn of_inside(failure: Failure) -> Self {
-        let is_transient =
-            matches!(&*failure.code, "rate_limited" | "server_failed" | "unreachable" | "timed_out" | "stream_broken");
-        let lasts = matches!(
-            &*failure.code,
-            "no_such_connection"
-                | "misconfigured"
-                | "unsupported"
-                | "key_refused"
-                | "unknown_model"
-                | "rejected"
-                | "too_long"
-                | "filtered"
-                | "unscripted"
-                | "python_missing"
-                | "input"
-                | "reference"
-        );
-        let given_up = is_transient && calls::was_given_up(&failure);
-        Self { failure, again: !(lasts || given_up) }
-    }
-}
-
 /// Does one attempt of a node.
 pub(crate) async fn attempt(
     node: &NodeRef,
     inputs: &[Binding],
     calls: &mut Calls<'_>,
 ) -> Result<Product, AttemptFailure> {
-    match &node.node().kind {
+    let node = node.node();
+    match &node.kind {
         NodeKind::Expression(kind) => expression::evaluate(kind, inputs),
         NodeKind::Prompt(template) => prompt::render(template, inputs),
-        NodeKind::Llm(llm) => llm::ask(llm, inputs, calls).await,
-        NodeKind::Prompty(file) => prompty::ask(file, inputs, calls).await,
+        NodeKind::Llm(llm) => llm::ask(llm, node.on_filtered, inputs, calls).await,
+        NodeKind::Prompty(file) => prompty::ask(file, node.on_filtered, inputs, calls).await,
+        NodeKind::Http(http) => http::fetch(http, node.timeout, inputs, calls).await,
+        NodeKind::Embedding(kind) => embedding::embed(kind, inputs, calls).await,
         NodeKind::Python(python) => python::call(python),
         NodeKind::Flow(_) | NodeKind::Map(_) | NodeKind::Loop(_) => {
             Err(AttemptFailure::lasting(Failure::new("internal", "a node with a flow inside does nothing by itself")))
         }
     }
+}
+
+/// The deployment or model among a node's inputs.
+fn named_model(inputs: &[(Arc<str>, Value)]) -> Result<&str, AttemptFailure> {
+    let given = |name: &str| inputs.iter().find(|(key, _)| &**key == name).map(|(_, value)| value);
+    given("deployment_name").or_else(|| given("model")).and_then(Value::as_str).ok_or_else(|| {
+        AttemptFailure::lasting(
+            Failure::new("input", "no deployment or model is named")
+                .hint("give the node an input `deployment_name` or `model`, or set `deployment_name` in the config"),
+        )
+    })
+}
+
+fn named_connection(connection: Option<&ConnectionName>) -> Result<&ConnectionName, AttemptFailure> {
+    connection.ok_or_else(|| {
+        AttemptFailure::lasting(
+            Failure::new("misconfigured", "the node names no connection")
+                .hint("write `connection:` into the node, or `connection_name` into the config"),
+        )
+    })
 }
 
 /// A number that no data can know, for one render.

@@ -1,17 +1,19 @@
 //! `prompty`: a prompty file asks the model that it names (spec: promptflow.md §2.7).
 
 use sluicegate_events::Failure;
-use sluicegate_flow::prompty::PromptyFile;
+use sluicegate_flow::plan::OnFiltered;
+use sluicegate_flow::prompty::{PromptyFile, ResponseFormat};
 use sluicegate_flow::request;
 use sluicegate_flow::template::Binding;
-use sluicegate_model::{ConnectionName, Prompt};
-use sluicegate_value::Map;
+use sluicegate_model::{ChatRequest, ConnectionName, Prompt};
+use sluicegate_value::{Map, Value};
 
-use super::{AttemptFailure, Product, nonce};
+use super::{AttemptFailure, Product, nonce, shortfall};
 use crate::calls::Calls;
 
 pub(super) async fn ask(
     prompty: &PromptyFile,
+    on_filtered: OnFiltered,
     inputs: &[Binding],
     calls: &mut Calls<'_>,
 ) -> Result<Product, AttemptFailure> {
@@ -40,14 +42,32 @@ pub(super) async fn ask(
                 .map_err(|error| AttemptFailure::lasting(Failure::new("template", error.to_string())))?,
         )
     };
-    let request = request::prompty_request(deployment, prompt, &model.parameters)
+    let request = prompty
+        .request(deployment, prompt)
         .map_err(|error| AttemptFailure::lasting(Failure::new("input", error.to_string())))?;
     let reply = calls.chat(&ConnectionName(connection.clone()), &request).await?;
-    let output = request::prompty_output(model.response, &prompty.outputs, &request, &reply).map_err(|error| {
+    if let Some(report) = shortfall::of_filter(on_filtered, &reply)? {
+        return Ok(report.into());
+    }
+    let output = request::prompty_output(model.response, &prompty.outputs, &request, &reply);
+    // Of a reply that is no JSON since it is no whole reply, the form is not what is wrong.
+    let is_whole = output.is_ok() && reply.text.as_deref().is_some_and(|text| !text.trim().is_empty());
+    if !is_whole
+        && !matches!(model.response, ResponseFormat::All | ResponseFormat::Lenient)
+        && asks_for_json(&request)
+        && let Some(failure) = shortfall::of_json(&reply)
+    {
+        return Err(failure);
+    }
+    output.map(Product::from).map_err(|error| {
         AttemptFailure::passing(
             Failure::new("malformed_output", error.to_string())
                 .hint("say in the prompt what the JSON must hold, and let the node `retry`"),
         )
-    })?;
-    Ok(output.into())
+    })
+}
+
+fn asks_for_json(request: &ChatRequest) -> bool {
+    let format = request.parameters.get("response_format").and_then(|format| format.get("type"));
+    format.and_then(Value::as_str).is_some_and(|format| format.starts_with("json"))
 }

@@ -61,6 +61,7 @@ fn plan(sketches: &[Sketch]) -> Arc<Plan> {
             aggregation: sketch.aggregation,
             retry: None,
             timeout: None,
+            on_filtered: OnFiltered::default(),
             role_headers: true,
             cache: None,
             at: place(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::{FutureExt as _, StreamExt as _};
-use sluicegate_events::{CallEnd, EventKind, Failure, NodePath, Outcome, SpanRef};
+use sluicegate_events::{EventKind, Failure, NodePath, Outcome, SpanRef};
 use sluicegate_model::Usage;
 use sluicegate_value::{Map, Value};
 
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn attempt_failed(&mut self, path: &NodePath, attempt: u32, failed: AttemptFailure) {
-        let AttemptFailure { failure, again } = failed;
+        let AttemptFailure { failure, again, wait } = failed;
         self.close_calls(path);
         let failures = self.tally.failures_of(path) + 1;
         let policy = self.nodes.get(path).and_then(|working| working.node.node().retry.clone());
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
             return self.finish(path, attempt, Outcome::Cancelled);
         }
         let doubled = policy.initial.saturating_mul(2_u32.saturating_pow(failures - 1));
-        let pause = doubled.min(policy.max);
+        let pause = doubled.max(wait.unwrap_or_default()).min(policy.max);
         let span = self.span_of(path);
         let retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
         self.record_of_node(path, attempt, Some(span), EventKind::NodeAttemptFailed { failure, retry_in_ms });
@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
         let attempt = working.attempt;
         for mut call in std::mem::take(&mut working.calls) {
             self.mention_rest(path, attempt, &mut call);
-            self.record_call_end(path, attempt, &call, CallEnd::Cancelled, None);
+            self.record_cancelled(path, attempt, &call);
         }
     }
 

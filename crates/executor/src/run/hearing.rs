@@ -1,11 +1,11 @@
 //! What nodes say on the way, and what is made of everything that happened: events.
 
-use sluicegate_events::{CallEnd, Event, EventKind, NodePath, Scope, SpanRef};
-use sluicegate_model::CallNotice;
+use sluicegate_events::{CallEnd, Event, EventKind, FetchEnd, NodePath, Scope, SpanRef};
+use sluicegate_model::{CallNotice, ConnectionName, Usage};
 use sluicegate_value::{Map, Value};
 
-use super::{OpenCall, Run};
-use crate::calls::{CallStarted, Said, SaidKind};
+use super::{OpenCall, OpenKind, Run};
+use crate::calls::{CallStarted, Said, SaidKind, StartedKind};
 use crate::chunks::Chunks;
 
 impl Run<'_> {
@@ -24,68 +24,88 @@ impl Run<'_> {
         let Some(position) = working.calls.iter().position(|open| open.call == call) else { return };
         match what {
             SaidKind::Started(_) => {}
-            SaidKind::Noticed(notice) => {
-                let open = &mut working.calls[position];
-                let span = open.span;
-                match notice {
-                    CallNotice::Queued => {}
-                    CallNotice::AttemptStarted { attempt } => open.attempts = open.attempts.max(attempt),
-                    CallNotice::FirstChunk { after } => open.first_chunk = Some(after),
-                    CallNotice::Chunk { text } => {
-                        let text = open.chunks.push(&text, &self.engine.redact);
-                        self.mention_chunk(&path, attempt, span, text);
-                    }
-                    CallNotice::AttemptFailed { attempt: of_call, error, retry_in } => {
-                        open.attempts = open.attempts.max(of_call);
-                        let kind = EventKind::ModelAttemptFailed {
-                            call,
-                            attempt: of_call,
-                            failure: crate::calls::model_failure(&error, 1),
-                            retry_in_ms: retry_in.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
-                        };
-                        self.record_of_node(&path, attempt, Some(span), kind);
-                    }
-                }
-            }
-            SaidKind::Ended(answer) => {
+            SaidKind::Noticed(notice) => self.noticed(&path, attempt, position, notice),
+            SaidKind::ModelEnded(end) => {
                 let mut open = working.calls.remove(position);
                 self.mention_rest(&path, attempt, &mut open);
-                let (end, cost) = match answer {
-                    Ok(reply) => {
-                        let cost = self.engine.prices.cost(&open.model, reply.model.as_deref(), &reply.usage);
-                        (CallEnd::Replied { reply }, cost)
-                    }
-                    Err(failure) => (CallEnd::Failed { failure }, None),
+                self.record_model_end(&path, attempt, &open, end);
+            }
+            SaidKind::FetchEnded(end) => {
+                let open = working.calls.remove(position);
+                self.record_of_node(&path, attempt, Some(open.span), EventKind::FetchFinished { call, end });
+            }
+        }
+    }
+
+    /// What happens during the call at this position of the node's open ones.
+    fn noticed(&mut self, path: &NodePath, attempt: u32, position: usize, notice: CallNotice) {
+        let Some(open) = self.nodes.get_mut(path).and_then(|working| working.calls.get_mut(position)) else { return };
+        // An HTTP call has one attempt, and its answer comes in one piece.
+        let OpenKind::Model { connection, .. } = &open.what else { return };
+        let (call, span) = (open.call, open.span);
+        match notice {
+            CallNotice::Queued => {}
+            CallNotice::AttemptStarted { attempt } => open.attempts = open.attempts.max(attempt),
+            CallNotice::FirstChunk { after } => open.first_chunk = Some(after),
+            CallNotice::Chunk { text } => {
+                let text = open.chunks.push(&text, &self.engine.redact);
+                self.mention_chunk(path, attempt, span, text);
+            }
+            CallNotice::AttemptFailed { attempt: of_call, error, retry_in } => {
+                open.attempts = open.attempts.max(of_call);
+                let kind = EventKind::ModelAttemptFailed {
+                    call,
+                    attempt: of_call,
+                    failure: crate::calls::model_failure(&error, 1),
+                    retry_in_ms: retry_in.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
                 };
-                self.record_call_end(&path, attempt, &open, end, cost);
+                self.record_of_node(path, attempt, Some(span), kind);
+            }
+            CallNotice::Adapted { model, parameter, adaptation, message } => {
+                let ConnectionName(connection) = connection;
+                let kind = EventKind::ModelCallAdapted {
+                    call,
+                    connection: connection.to_string(),
+                    model: model.to_string(),
+                    parameter: parameter.to_string(),
+                    adaptation,
+                    message: message.to_string(),
+                };
+                self.record_of_node(path, attempt, Some(span), kind);
             }
         }
     }
 
     pub(super) fn call_started(&mut self, path: &NodePath, attempt: u32, call: u32, started: CallStarted) {
-        let CallStarted { span, about, model, request, stream, request_hash } = started;
-        if let Some(working) = self.nodes.get_mut(path) {
-            working.calls.push(OpenCall {
-                call,
-                span,
-                model: model.clone(),
-                attempts: 1,
-                first_chunk: None,
-                chunks: Chunks::default(),
-            });
-        }
-        let request = if self.engine.options.capture_content { request } else { without_content(&request) };
-        let kind = EventKind::ModelCallStarted {
-            call,
-            connection: about.connection.0.to_string(),
-            provider: about.provider.to_string(),
-            host: about.host.to_string(),
-            port: about.port,
-            model: model.to_string(),
-            request,
-            stream,
-            request_hash,
+        let CallStarted { span, what } = started;
+        let (open, kind) = match what {
+            StartedKind::Model { operation, about, model, request, stream, request_hash } => {
+                let request = if self.engine.options.capture_content { request } else { without_content(&request) };
+                let kind = EventKind::ModelCallStarted {
+                    call,
+                    operation: Some(operation),
+                    connection: about.connection.0.to_string(),
+                    provider: about.provider.to_string(),
+                    host: about.host.to_string(),
+                    port: about.port,
+                    model: model.to_string(),
+                    request,
+                    stream,
+                    request_hash,
+                };
+                (OpenKind::Model { connection: about.connection, model }, kind)
+            }
+            StartedKind::Fetch { method, address } => {
+                let method = method.to_string();
+                let kind =
+                    EventKind::FetchStarted { call, method, url: address.url, host: address.host, port: address.port };
+                (OpenKind::Fetch, kind)
+            }
         };
+        if let Some(working) = self.nodes.get_mut(path) {
+            let chunks = Chunks::default();
+            working.calls.push(OpenCall { call, span, what: open, attempts: 1, first_chunk: None, chunks });
+        }
         self.record_of_node(path, attempt, Some(span), kind);
     }
 
@@ -103,22 +123,39 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn record_call_end(
-        &mut self,
-        path: &NodePath,
-        attempt: u32,
-        call: &OpenCall,
-        end: CallEnd,
-        cost: Option<f64>,
-    ) {
+    /// Ends a call of which nobody will hear any more.
+    pub(super) fn record_cancelled(&mut self, path: &NodePath, attempt: u32, call: &OpenCall) {
+        match call.what {
+            OpenKind::Model { .. } => self.record_model_end(path, attempt, call, CallEnd::Cancelled),
+            OpenKind::Fetch => {
+                let kind = EventKind::FetchFinished { call: call.call, end: FetchEnd::Cancelled };
+                self.record_of_node(path, attempt, Some(call.span), kind);
+            }
+        }
+    }
+
+    fn record_model_end(&mut self, path: &NodePath, attempt: u32, call: &OpenCall, end: CallEnd) {
         let kind = EventKind::ModelCallFinished {
             call: call.call,
+            cost: self.cost_of(call, &end),
             end,
             attempts: call.attempts,
             first_chunk_us: call.first_chunk.map(|after| u64::try_from(after.as_micros()).unwrap_or(u64::MAX)),
-            cost,
         };
         self.record_of_node(path, attempt, Some(call.span), kind);
+    }
+
+    fn cost_of(&self, call: &OpenCall, end: &CallEnd) -> Option<f64> {
+        let OpenKind::Model { model, .. } = &call.what else { return None };
+        let (served, usage) = match end {
+            CallEnd::Replied { reply } => (&reply.model, reply.usage),
+            // Vectors have no tokens: endpoints count those of the texts only.
+            CallEnd::Embedded { reply } => {
+                (&reply.model, Usage { output_tokens: reply.usage.output_tokens.or(Some(0)), ..reply.usage })
+            }
+            CallEnd::Failed { .. } | CallEnd::Cancelled => return None,
+        };
+        self.engine.prices.cost(model, served.as_deref(), &usage)
     }
 
     pub(super) fn record_of_node(&mut self, path: &NodePath, attempt: u32, span: Option<SpanRef>, kind: EventKind) {
@@ -147,7 +184,7 @@ impl Run<'_> {
 
 /// The request's parameters without what it says: spans tell temperature and model though prompts stay home.
 fn without_content(request: &Value) -> Value {
-    const CONTENT: [&str; 4] = ["messages", "prompt", "tools", "functions"];
+    const CONTENT: [&str; 5] = ["messages", "prompt", "input", "tools", "functions"];
     let Some(map) = request.as_map() else { return Value::Null };
     map.iter()
         .filter(|(name, _)| !CONTENT.contains(&&***name))

@@ -19,7 +19,7 @@ use sluicegate_events::{Event, EventKind, Failure, NodePath, Outcome, RunStatus,
 use sluicegate_flow::bind::BoundPlan;
 use sluicegate_flow::plan::Plan;
 use sluicegate_flow::template::Binding;
-use sluicegate_model::{BoxFuture, Usage};
+use sluicegate_model::{BoxFuture, ConnectionName, Usage};
 use sluicegate_value::Map;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -40,11 +40,11 @@ use ending::refused;
 /// without a word, as a crash would.
 ///
 /// A node's `retry` counts failed attempts of this and earlier processes; the pause doubles from its `initial` up to its
-/// `max`. It is for what the connection does not repeat: replies and outputs that make no sense, templates, expressions,
-/// the node's `timeout`. A call that failed for a moment (a busy endpoint, a lost connection) is the connection's to
-/// repeat; once that has given up, the node does not begin all over. Only if the connection made a single attempt does
-/// the node repeat that too. What stays wrong however often it is tried (a refused key, a bad reference) is not tried
-/// again.
+/// `max`, and is longer, up to `max` too, where the other side asks for it. It is for what the connection does not repeat:
+/// replies and outputs that make no sense, templates, expressions, HTTP calls, the node's `timeout`. A call that failed
+/// for a moment (a busy endpoint, a lost connection) is the connection's to repeat; once that has given up, the node does
+/// not begin all over. Only if the connection made a single attempt does the node repeat that too. What stays wrong however
+/// often it is tried (a refused key, a bad reference, a request that a content filter stopped) is not tried again.
 pub async fn run(engine: &Engine, plan: &BoundPlan, start: Start, interrupt: impl Future<Output = ()>) -> RunReport {
     match Run::begin(engine, plan.plan(), start) {
         Ok(run) => run.drive(pin!(interrupt)).await,
@@ -82,14 +82,19 @@ struct Working {
     calls: Vec<OpenCall>,
 }
 
-/// A model call of a node that has not ended.
+/// A call of a node that has not ended.
 struct OpenCall {
     call: u32,
     span: SpanRef,
-    model: Arc<str>,
+    what: OpenKind,
     attempts: u32,
     first_chunk: Option<Duration>,
     chunks: Chunks,
+}
+
+enum OpenKind {
+    Model { connection: ConnectionName, model: Arc<str> },
+    Fetch,
 }
 
 /// Something that was polled for a node is over.

@@ -49,7 +49,7 @@ fn write_flow(dice: &mut Dice, depth: u32, times: bool, files: &mut Vec<(String,
     let mut nodes = String::new();
     for index in 0..1 + dice.below(3) {
         let name = format!("n{index}");
-        let kind = if depth == 0 { 0 } else { dice.below(6) };
+        let kind = if depth == 0 { dice.below(4) } else { dice.below(7) };
         let q = dice.pick(&texts).to_owned();
         let _ = match kind {
             0..3 => {
@@ -58,15 +58,22 @@ fn write_flow(dice: &mut Dice, depth: u32, times: bool, files: &mut Vec<(String,
                 let inputs = format!("{{deployment_name: m, tag: {folder}{name}, q: \"{q}\"}}");
                 write!(nodes, "- {{name: {name}, type: llm, source: {{type: code, path: ask.jinja2}}, inputs: {inputs}")
             }
+            3 => {
+                lists.push(format!("${{{name}.output}}"));
+                write!(
+                    nodes,
+                    "- {{name: {name}, type: embedding, inputs: {{deployment_name: m, user: {folder}{name}, input: \"{q}\"}}"
+                )
+            }
             kind => {
                 let inner = write_flow(dice, depth - 1, times, files);
                 let source = format!("source: {{type: code, path: ../{inner}/flow.dag.yaml}}");
                 match kind {
-                    3 => {
+                    4 => {
                         texts.push(format!("${{{name}.output.q}}"));
                         write!(nodes, "- {{name: {name}, type: flow, {source}, inputs: {{q: \"{q}\"}}")
                     }
-                    4 => {
+                    5 => {
                         lists.push(format!("${{{name}.output}}"));
                         let width = 1 + dice.below(3);
                         write!(
@@ -181,7 +188,7 @@ async fn live(
     let engine = Engine {
         journal: journal.clone(),
         listeners: Listeners::default(),
-        models: Arc::new(FakeModels(model.clone())),
+        models: Arc::new(FakeModels::of(model)),
         prices: Prices::default(),
         redact: Redact::default(),
         options: Options::default(),
@@ -246,7 +253,7 @@ fn check_story(events: &[Event]) {
                 assert!(!again, "`{path}` asked again what was answered: {}", in_short(events));
                 asked.insert((path.clone(), *call), request_hash.clone());
             }
-            EventKind::ModelCallFinished { call, end: CallEnd::Replied { .. }, .. } => {
+            EventKind::ModelCallFinished { call, end: CallEnd::Replied { .. } | CallEnd::Embedded { .. }, .. } => {
                 answered.insert((path.clone(), asked.remove(&(path.clone(), *call)).unwrap()));
             }
             EventKind::RunResumed { .. } => asked.clear(),

@@ -214,7 +214,7 @@ nodes:
     }
 }
 
-const PROMPTY: &str = r#"---
+pub(crate) const PROMPTY: &str = r#"---
 name: p
 model:
   api: chat

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+mod calls;
 mod chaos;
 mod faults;
 mod flows;
 mod resume;
 mod secrets;
+mod shortfalls;
 mod stops;
 mod support;
 mod twins;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sluicegate_events::{CallEnd, Event, EventKind, Journal, JournalError, Outcome, RunStatus};
+use sluicegate_events::{CallEnd, Event, EventKind, FetchEnd, Journal, JournalError, Outcome, RunStatus};
 use sluicegate_executor::{Begun, Engine, Listeners, NewRun, Options, Redact, RunReport, Start};
 use sluicegate_flow::bind::{self, Bindings, BoundPlan};
 use sluicegate_flow::compile::{CompileOptions, compile};
@@ -48,18 +48,34 @@ pub(crate) fn inputs(text: &str) -> Map {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) after: Duration,
-    pub(crate) says: Result<String, ModelError>,
+    pub(crate) says: Result<Box<ChatReply>, ModelError>,
     /// How many attempts the connection made of it.
     pub(crate) attempts: u32,
+    /// What it tells on the way.
+    pub(crate) notices: Vec<CallNotice>,
 }
 
 impl Answer {
+    fn of(says: Result<Box<ChatReply>, ModelError>) -> Self {
+        Self { after: Duration::from_millis(10), says, attempts: 1, notices: Vec::new() }
+    }
+
     pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self { after: Duration::from_millis(10), says: Ok(text.into()), attempts: 1 }
+        let usage = Usage { input_tokens: Some(10), output_tokens: Some(5), ..Usage::default() };
+        Self::reply(ChatReply { model: Some("served".into()), usage, ..ChatReply::of_text(text.into()) })
+    }
+
+    pub(crate) fn reply(reply: ChatReply) -> Self {
+        Self::of(Ok(Box::new(reply)))
     }
 
     pub(crate) fn error(error: ModelError) -> Self {
-        Self { after: Duration::from_millis(10), says: Err(error), attempts: 1 }
+        Self::of(Err(error))
+    }
+
+    pub(crate) fn notice(mut self, notice: CallNotice) -> Self {
+        self.notices.push(notice);
+        self
     }
 
     pub(crate) fn tried(self, attempts: u32) -> Self {
@@ -139,23 +155,16 @@ impl ChatModel for FakeModel {
             for attempt in 1..=answer.attempts {
                 context.notices.notice(CallNotice::AttemptStarted { attempt });
             }
+            answer.notices.iter().for_each(|notice| context.notices.notice(notice.clone()));
             tokio::time::sleep(answer.after).await;
-            let said = answer.says?;
+            let reply = answer.says?;
             if request.stream {
                 context.notices.notice(CallNotice::FirstChunk { after: answer.after });
-                for piece in said.split_inclusive(' ') {
+                for piece in reply.text.iter().flat_map(|text| text.split_inclusive(' ')) {
                     context.notices.notice(CallNotice::Chunk { text: piece.into() });
                 }
             }
-            Ok(ChatReply {
-                message: Message::text("assistant", said.clone()).to_value(),
-                text: Some(said.into()),
-                finish_reason: Some("stop".into()),
-                model: Some("served".into()),
-                id: None,
-                usage: Usage { input_tokens: Some(10), output_tokens: Some(5), ..Usage::default() },
-                body: Value::Null,
-            })
+            Ok(*reply)
         })
     }
 
@@ -164,15 +173,107 @@ impl ChatModel for FakeModel {
     }
 }
 
-pub(crate) struct FakeModels(pub(crate) Arc<FakeModel>);
+/// Vectors that follow from the text, by the same script: what it says is not heard, when and whether it does is.
+impl EmbeddingModel for FakeModel {
+    fn embed<'a>(
+        &'a self,
+        request: &'a EmbeddingRequest,
+        context: &'a CallContext,
+    ) -> BoxFuture<'a, Result<EmbeddingReply, ModelError>> {
+        Box::pin(async move {
+            let texts = request.input.texts();
+            let text = format!("vector of {}", texts.join(" and "));
+            let before = self.heard().iter().filter(|heard| **heard == text).count();
+            let asked = ChatRequest {
+                model: request.model.clone(),
+                prompt: Prompt::Text(text.as_str().into()),
+                parameters: request.parameters.clone(),
+                stream: false,
+                called_from: request.called_from.clone(),
+                api: None,
+            };
+            self.asked.lock().unwrap().push((asked, context.trace));
+            let answer = (self.script)(&text, before);
+            tokio::time::sleep(answer.after).await;
+            answer.says?;
+            let vectors = texts.iter().map(|text| vec![text.len() as f64, 0.1]).collect();
+            let usage = Usage { input_tokens: Some(4 * texts.len() as u64), ..Usage::default() };
+            Ok(EmbeddingReply { vectors, model: Some("served".into()), usage })
+        })
+    }
 
-impl Models for FakeModels {
-    fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError> {
+    fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+/// What a server answers to a call, by the address and how often that was called before.
+type Server = dyn Fn(&FetchRequest, usize) -> Result<FetchReply, ModelError> + Send + Sync;
+
+/// Answers HTTP calls after 10 ms.
+pub(crate) struct FakeFetch {
+    server: Box<Server>,
+    pub(crate) called: Mutex<Vec<(FetchRequest, Option<TraceContext>)>>,
+}
+
+impl FakeFetch {
+    pub(crate) fn new(
+        server: impl Fn(&FetchRequest, usize) -> Result<FetchReply, ModelError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { server: Box::new(server), called: Mutex::default() })
+    }
+}
+
+impl Fetch for FakeFetch {
+    fn fetch<'a>(
+        &'a self,
+        request: &'a FetchRequest,
+        context: &'a CallContext,
+    ) -> BoxFuture<'a, Result<FetchReply, ModelError>> {
+        Box::pin(async move {
+            let before = {
+                let mut called = self.called.lock().unwrap();
+                called.push((request.clone(), context.trace));
+                called.iter().filter(|(known, _)| known.url == request.url).count() - 1
+            };
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            (self.server)(request, before)
+        })
+    }
+}
+
+/// One model behind one connection, and one server behind all addresses.
+pub(crate) struct FakeModels(pub(crate) Arc<FakeModel>, pub(crate) Arc<FakeFetch>);
+
+impl FakeModels {
+    /// Nobody is behind any address.
+    pub(crate) fn of(model: &Arc<FakeModel>) -> Self {
+        let nobody = |request: &FetchRequest, _| {
+            Err(ModelError::Unreachable { endpoint: request.url.to_string(), message: "nobody".to_owned() })
+        };
+        Self(model.clone(), FakeFetch::new(nobody))
+    }
+
+    fn known(&self, connection: &ConnectionName) -> Result<Arc<FakeModel>, ModelError> {
         if *connection != self.0.about.connection {
             let known = vec![self.0.about.connection.to_string()];
             return Err(ModelError::NoSuchConnection { name: connection.to_string(), known });
         }
         Ok(self.0.clone())
+    }
+}
+
+impl Models for FakeModels {
+    fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError> {
+        Ok(self.known(connection)?)
+    }
+
+    fn embedding(&self, connection: &ConnectionName) -> Result<Arc<dyn EmbeddingModel>, ModelError> {
+        Ok(self.known(connection)?)
+    }
+
+    fn fetch(&self) -> Arc<dyn Fetch> {
+        self.1.clone()
     }
 }
 
@@ -219,7 +320,7 @@ pub(crate) fn engine(model: &Arc<FakeModel>, journal: &Arc<MemoryJournal>) -> En
     Engine {
         journal: journal.clone(),
         listeners: Listeners::default(),
-        models: Arc::new(FakeModels(model.clone())),
+        models: Arc::new(FakeModels::of(model)),
         prices: Prices([("m".into(), Price { input: 1.0, cached_input: None, output: 2.0 })].into()),
         redact: Redact {
             rewrite: Arc::new(|text| text.contains("s3cret").then(|| text.replace("s3cret", "***"))),
@@ -246,7 +347,8 @@ pub(crate) fn outputs(report: &RunReport) -> String {
     Value::from(report.outputs.clone().unwrap()).to_json()
 }
 
-/// Events in short: `+a` began, `-a` ended, `?a` asked a model, `!a` heard from it, `~a` will be tried again.
+/// Events in short: `+a` began, `-a` ended, `?a` asked a model, `!a` heard from it, `~a` will be tried again, `%a` sends
+/// a parameter otherwise.
 pub(crate) fn in_short(events: &[Event]) -> String {
     let words = events.iter().map(|event| {
         let path = &event.scope.path;
@@ -265,9 +367,16 @@ pub(crate) fn in_short(events: &[Event]) -> String {
             },
             EventKind::ModelCallStarted { .. } => format!("?{path}"),
             EventKind::ModelCallFinished { end, .. } => match end {
-                CallEnd::Replied { .. } => format!("!{path}"),
+                CallEnd::Replied { .. } | CallEnd::Embedded { .. } => format!("!{path}"),
                 CallEnd::Failed { failure } => format!("!{path}({})", failure.code),
                 CallEnd::Cancelled => format!("!{path}(cancelled)"),
+            },
+            EventKind::ModelCallAdapted { parameter, .. } => format!("%{path}({parameter})"),
+            EventKind::FetchStarted { .. } => format!("?{path}"),
+            EventKind::FetchFinished { end, .. } => match end {
+                FetchEnd::Answered { status, .. } => format!("!{path}({status})"),
+                FetchEnd::Failed { failure } => format!("!{path}({})", failure.code),
+                FetchEnd::Cancelled => format!("!{path}(cancelled)"),
             },
             other => format!("{other:?}"),
         }

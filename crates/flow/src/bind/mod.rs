@@ -14,7 +14,7 @@ use sluicegate_source::{Problem, SourceFile, Span, suggest};
 use sluicegate_value::{Value, python};
 
 use crate::file::quoted;
-use crate::plan::{Activate, Node, NodeId, NodeKind, NodeName, Operand, Place, Plan, runs_python};
+use crate::plan::{Activate, HttpNode, Node, NodeId, NodeKind, NodeName, Operand, Place, Plan, runs_python};
 use crate::prompty::{PromptyFile, Version};
 use crate::reference;
 
@@ -27,8 +27,10 @@ pub type Lookup<'a> = dyn Fn(&str) -> Option<Arc<str>> + 'a;
 pub struct Bindings<'a> {
     /// The connection of the config section: every `llm` and `prompty` node asks it.
     pub connection_name: Option<ConnectionName>,
-    /// The deployment of the config section.
+    /// The deployment of the config section. `embedding` nodes ask it only if they name none themselves.
     pub deployment_name: Option<Arc<str>>,
+    /// The deployment of the config section for `embedding` nodes.
+    pub embedding_deployment_name: Option<Arc<str>>,
     /// What single nodes ask instead, by node name; `outer/inner` for a node of an inner flow.
     pub nodes: IndexMap<Arc<str>, NodeBinding>,
     /// Values that replace written ones.
@@ -70,6 +72,7 @@ impl<'a> Bindings<'a> {
         Self {
             connection_name: None,
             deployment_name: None,
+            embedding_deployment_name: None,
             nodes: IndexMap::new(),
             set: Vec::new(),
             variable,
@@ -155,14 +158,42 @@ impl Binder<'_, '_> {
             NodeKind::Llm(llm) => {
                 self.fill_in_connection(connection.as_ref(), &mut llm.connection, &place);
                 if let Some(deployment) = deployment.filter(|_| !self.sets_deployment(path)) {
-                    node.inputs.shift_remove("model");
-                    node.inputs.insert("deployment_name".into(), Operand::Literal(deployment.into()));
+                    ask(&mut node.inputs, deployment);
                 }
                 self.check_connection(&name, connection.as_ref(), llm.connection.as_ref(), &place);
                 llm.connection = connection.or_else(|| llm.connection.take());
-                if !["deployment_name", "model"].iter().any(|key| node.inputs.get(*key).is_some_and(names_something)) {
-                    self.no_deployment(&name, "give it one (`deployment_name:` in its inputs)", &place);
+                if !names_deployment(&node.inputs) {
+                    let own = "give it one (`deployment_name:` in its inputs)";
+                    self.no_deployment(&name, own, "deployment_name", &place);
                 }
+            }
+            NodeKind::Embedding(embedding) => {
+                self.fill_in_connection(connection.as_ref(), &mut embedding.connection, &place);
+                // The section's `deployment_name` is a chat's, most often: it is better than none, and no more.
+                let of_section = self.bindings.embedding_deployment_name.clone();
+                let deployment = own
+                    .and_then(|own| own.deployment_name.clone())
+                    .or(of_section)
+                    .or_else(|| deployment.filter(|_| !names_deployment(&node.inputs)));
+                if let Some(deployment) = deployment.filter(|_| !self.sets_deployment(path)) {
+                    ask(&mut node.inputs, deployment);
+                }
+                self.check_connection(&name, connection.as_ref(), embedding.connection.as_ref(), &place);
+                embedding.connection = connection.or_else(|| embedding.connection.take());
+                if !names_deployment(&node.inputs) {
+                    let own = "give it one (`deployment_name:` in its inputs)";
+                    self.no_deployment(&name, own, "embedding_deployment_name", &place);
+                }
+            }
+            NodeKind::Http(http) if !http.variables.is_empty() => {
+                let mut bound = HttpNode::clone(http);
+                for variable in &mut bound.variables {
+                    variable.value = (self.bindings.variable)(&variable.name);
+                    if variable.value.is_none() {
+                        self.unset(&variable.name, "", Some(&variable.at));
+                    }
+                }
+                *http = Arc::new(bound);
             }
             NodeKind::Prompty(prompty) => {
                 let own = prompty.model.connection.clone().map(ConnectionName);
@@ -179,7 +210,12 @@ impl Binder<'_, '_> {
                         Version::V1 => "give it one (`azure_deployment` or `model` in its `configuration`)",
                         Version::V2 => "give it one (`id` in its `model`)",
                     };
-                    self.no_deployment(&name, own, &Place { file: bound.file.clone(), span: Span::default() });
+                    self.no_deployment(
+                        &name,
+                        own,
+                        "deployment_name",
+                        &Place { file: bound.file.clone(), span: Span::default() },
+                    );
                 }
                 *prompty = Arc::new(bound);
             }
@@ -197,7 +233,7 @@ impl Binder<'_, '_> {
                     python.connection = connection.or_else(|| python.connection.take());
                 }
             }
-            NodeKind::Prompt(_) | NodeKind::Expression(_) => {}
+            NodeKind::Prompt(_) | NodeKind::Expression(_) | NodeKind::Http(_) => {}
         }
     }
 
@@ -308,9 +344,9 @@ impl Binder<'_, '_> {
         }
     }
 
-    fn no_deployment(&mut self, node: &NodeName, own: &str, place: &Place) {
+    fn no_deployment(&mut self, node: &NodeName, own: &str, key: &str, place: &Place) {
         let message = format!("node `{node}` names no deployment and no model");
-        let help = format!("{own}, or give the flow one (`deployment_name:` in its config section)");
+        let help = format!("{own}, or give the flow one (`{key}:` in its config section)");
         self.problems
             .push(Problem::error("flow::no_deployment", message).in_file(&place.file).at(place.span, "").help(help));
     }
@@ -364,12 +400,24 @@ impl Binder<'_, '_> {
             outputs: prompty.outputs.clone(),
             sample: prompty.sample.clone(),
             template: prompty.template.clone(),
+            developer_role: prompty.developer_role,
+            cannot_run: None,
             front,
             variables: Vec::new(),
             warnings: Vec::new(),
             file: prompty.file.clone(),
         }
     }
+}
+
+/// Makes a node ask a deployment, whatever its own inputs say.
+fn ask(inputs: &mut IndexMap<Arc<str>, Operand>, deployment: Arc<str>) {
+    inputs.shift_remove("model");
+    inputs.insert("deployment_name".into(), Operand::Literal(deployment.into()));
+}
+
+fn names_deployment(inputs: &IndexMap<Arc<str>, Operand>) -> bool {
+    ["deployment_name", "model"].iter().any(|key| inputs.get(*key).is_some_and(names_something))
 }
 
 /// Whether an operand may hold the name of a model.

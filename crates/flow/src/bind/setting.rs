@@ -7,12 +7,11 @@ use sluicegate_value::{Value, json};
 
 use super::Binder;
 use crate::coerce::{coerce, shortened};
-use crate::compile::literal::parameter_type;
+use crate::compile::literal::{embedding_parameter_type, parameter_type};
 use crate::file::quoted;
 use crate::image::Images;
 use crate::plan::{InputType, NodeKind, Operand, Plan};
 use crate::reference::Reference;
-use crate::request::Api;
 
 /// A value that replaces a written one: `nodes.NODE.inputs.NAME=VALUE` or `inputs.NAME.default=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +81,11 @@ impl Binder<'_, '_> {
                     return;
                 }
                 let Some(target) = plan.nodes.get_mut(id.index()) else { return };
-                let api = match &target.kind {
-                    NodeKind::Llm(llm) => Some(if llm.completion { Api::Completion } else { Api::Chat }),
+                let kind = match &target.kind {
+                    NodeKind::Llm(llm) if llm.is_parameter(input) => parameter_type(llm.api(), input),
+                    NodeKind::Embedding(_) => embedding_parameter_type(input),
                     _ => None,
                 };
-                let kind = api.and_then(|api| parameter_type(api, input));
                 let value = match kind {
                     Some(kind) => coerce(kind, &setting.value, &Images::without_files(plan.message_format)),
                     None => Ok(setting.value.clone()),

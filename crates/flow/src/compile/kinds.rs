@@ -7,23 +7,37 @@ use sluicegate_source::{Problem, SourceFile, Span, suggest};
 use sluicegate_value::Value;
 
 use super::inner::missing_input;
+use super::literal::{embedding_parameter_type, parameter_type};
 use super::operand::Scope;
 use super::session::Session;
 use crate::file::{NodeFile, Written, missing_key, quoted};
-use crate::plan::{LlmNode, NodeId, NodeKind, Operand, PythonNode};
+use crate::plan::{EmbeddingNode, LlmNode, NodeId, NodeKind, Operand, PythonNode};
 use crate::prompty::PromptyFile;
 use crate::reference;
-use crate::request::{Api, api_parameters, is_api_parameter};
+use crate::request::{
+    Api, EMBEDDING_PARAMETERS, api_parameters, embedding_request, is_api_parameter, is_later_parameter,
+};
 use crate::template::{Expression, Mode, Template, has_role_header};
 
 /// A node's inputs.
 pub(super) type Inputs = IndexMap<Arc<str>, Operand>;
 
 /// Keys that only some kinds of nodes take.
-const OF_KINDS: [(&str, &[&str]); 9] = [
+const OF_KINDS: [(&str, &[&str]); 20] = [
     ("source", &["llm", "prompt", "python", "custom_llm", "prompty", "flow", "map", "loop", "csharp"]),
     ("connection", &["llm", "custom_llm", "python", "embedding"]),
     ("api", &["llm", "custom_llm"]),
+    ("developer_role", &["llm"]),
+    ("on_filtered", &["llm", "prompty"]),
+    ("method", &["http"]),
+    ("url", &["http"]),
+    ("query", &["http"]),
+    ("headers", &["http"]),
+    ("json", &["http"]),
+    ("body", &["http"]),
+    ("expect", &["http"]),
+    ("redirects", &["http"]),
+    ("max_size", &["http"]),
     ("expression", &["expression"]),
     ("over", &["map"]),
     ("as", &["map"]),
@@ -58,6 +72,8 @@ impl Session<'_> {
             }
             "map" => self.map(scope, id, name, written, inputs),
             "loop" => self.repeat(scope, name, written),
+            "http" => self.http(scope, name, written, inputs),
+            "embedding" => self.embedding(scope, name, written, inputs),
             other => {
                 let message = format!("nodes of kind `{other}` do not run yet (node `{}`)", name.text);
                 let at = written.kind.as_ref().map_or(name.at, |kind| kind.at);
@@ -88,13 +104,31 @@ impl Session<'_> {
         inputs: &mut Inputs,
     ) -> Option<NodeKind> {
         let template = self.template_of(scope, name, written, Mode::Llm);
-        let api = if written.completion { Api::Completion } else { Api::Chat };
+        let api = match (written.completion, written.responses) {
+            (true, _) => Api::Completion,
+            (false, true) => Api::Responses,
+            (false, false) => Api::Chat,
+        };
         let supplied: Vec<Arc<str>> = inputs.keys().cloned().collect();
-        self.coerce_parameters(scope, name, written, api, inputs);
-        let template = template?;
+        // Names that became parameters after the original was written mean what they meant there.
+        let stays_variable = |name: &str| {
+            let variables = template.iter().flat_map(|template| template.variables());
+            is_later_parameter(api, name) && variables.into_iter().any(|(variable, _)| **variable == *name)
+        };
+        let is_parameter = |name: &str| is_api_parameter(api, name) && !stays_variable(name);
+        let kind_of = |name: &str| parameter_type(api, name).filter(|_| is_parameter(name));
+        self.coerce_parameters(scope, name, written, kind_of, inputs);
+        let template = template.as_ref()?;
+        for entry in written.inputs.iter().filter(|entry| stays_variable(&entry.key)) {
+            let key = &entry.key;
+            let message =
+                format!("`{key}` of node `{}` is a variable of its template, and not sent to the API", name.text);
+            let problem = scope.warning("flow::shadowed_parameter", entry.key_span, message);
+            self.report(problem.help(format!("to send it, write `parameters: {{{key}: …}}` among the node's inputs")));
+        }
         let mut sound = true;
         for (variable, at) in template.variables() {
-            if is_api_parameter(api, variable) {
+            if is_parameter(variable) {
                 let message = format!(
                     "a template variable of `llm` node `{}` is named like API parameter `{variable}`",
                     name.text
@@ -107,35 +141,80 @@ impl Session<'_> {
                 );
                 sound = false;
             } else if !supplied.contains(variable) {
-                let parameter = |key: &&Arc<str>| !is_api_parameter(api, key);
-                self.unsupplied(name, &template, variable, *at, supplied.iter().filter(parameter));
+                let others = supplied.iter().filter(|key| !is_parameter(key));
+                self.unsupplied(name, template, variable, *at, others);
             }
         }
-        self.unused_inputs(scope, name, written, api, &template);
+        let variables = template.variables().iter().map(|(variable, _)| &**variable);
+        let known: Vec<&str> = api_parameters(api).map(|parameter| -> &str { parameter }).chain(variables).collect();
+        let otherwise = "its template does not read it, and the API has no such parameter";
+        self.unused_inputs(scope, name, written, &known, otherwise);
         let could_bring = |(variable, _): &(Arc<str>, Span)| {
             inputs.get(variable).is_some_and(|operand| brings_role_header(scope, operand))
         };
-        if api == Api::Chat && !template.has_role_header() && !template.variables().iter().any(could_bring) {
+        let is_chat = api != Api::Completion;
+        if is_chat && !template.has_role_header() && !template.variables().iter().any(could_bring) {
             let help = "write `system:` or `user:` on a line of its own; for the completion API, give the node \
                 `api: completion`";
             self.report(no_role_header(template.file()).help(help));
             sound = false;
         }
-        self.load_images(scope, name, written, &template, inputs);
+        self.load_images(scope, name, written, template, inputs);
         let connection = written.connection.as_ref().map(|connection| (&*connection.text).into());
-        sound.then(|| NodeKind::Llm(LlmNode { template, completion: written.completion, connection }))
+        let node = LlmNode {
+            template: template.clone(),
+            completion: written.completion,
+            connection,
+            responses: written.responses,
+            developer_role: written.developer_role,
+        };
+        sound.then_some(NodeKind::Llm(node))
     }
 
-    /// What neither the API nor the template takes: most often a slip.
-    fn unused_inputs(&mut self, scope: &Scope, name: &Written, written: &NodeFile<'_>, api: Api, template: &Template) {
-        let variables = template.variables().iter().map(|(variable, _)| &**variable);
-        let known: Vec<&str> = api_parameters(api).map(|parameter| -> &str { parameter }).chain(variables).collect();
+    fn embedding(
+        &mut self,
+        scope: &mut Scope,
+        name: &Written,
+        written: &NodeFile<'_>,
+        inputs: &mut Inputs,
+    ) -> Option<NodeKind> {
+        self.coerce_parameters(scope, name, written, embedding_parameter_type, inputs);
+        let otherwise = "what else the API takes stands under `parameters:`";
+        self.unused_inputs(scope, name, written, &EMBEDDING_PARAMETERS, otherwise);
+        let Some(input) = inputs.get("input") else {
+            let owner = format!("`embedding` node `{}`", name.text);
+            let help = "give it a text or a list of texts: `input: ${…}` among its inputs";
+            self.report(missing_key(&scope.file, name.at, &owner, "input", help));
+            return None;
+        };
+        if let Operand::Literal(value) = input
+            && let Err(error) = embedding_request("", &[("input".into(), value.clone())])
+        {
+            let at =
+                written.inputs.iter().find(|entry| &*entry.key == "input").map_or(name.at, |entry| entry.value.span);
+            let message = format!("node `{}` has nothing to turn into vectors: {}", name.text, error.message);
+            self.report(scope.problem("flow::bad_literal", at, message));
+            return None;
+        }
+        let connection = written.connection.as_ref().map(|connection| (&*connection.text).into());
+        Some(NodeKind::Embedding(EmbeddingNode { connection }))
+    }
+
+    /// What nothing takes: most often a slip.
+    fn unused_inputs(
+        &mut self,
+        scope: &Scope,
+        name: &Written,
+        written: &NodeFile<'_>,
+        known: &[&str],
+        otherwise: &str,
+    ) {
         for entry in written.inputs.iter().filter(|entry| !known.contains(&&*entry.key)) {
             let message = format!("input `{}` of node `{}` is used by nothing", entry.key, name.text);
             let problem = scope.warning("flow::unused_input", entry.key_span, message);
             self.report(match suggest::nearest(&entry.key, known.iter().copied()) {
                 Some(near) => problem.help(format!("did you mean `{near}`?")),
-                None => problem.help("its template does not read it, and the API has no such parameter"),
+                None => problem.help(otherwise),
             });
         }
     }

@@ -15,14 +15,14 @@ use crate::request::Api;
 use crate::template::Template;
 
 impl Session<'_> {
-    /// Literals of API parameters get the type that the tool's signature has; `null` and `""` are as good as absent
+    /// Literals of API parameters get the type that `kind_of` says, the tool's signature; `null` and `""` are as good as absent
     /// (spec: promptflow.md §1.8).
     pub(super) fn coerce_parameters(
         &mut self,
         scope: &Scope,
         name: &Written,
         written: &NodeFile<'_>,
-        api: Api,
+        kind_of: impl Fn(&str) -> Option<InputType>,
         inputs: &mut Inputs,
     ) {
         inputs.retain(|_, operand| match literal(operand) {
@@ -31,7 +31,7 @@ impl Session<'_> {
             _ => true,
         });
         for entry in written.inputs {
-            let Some(kind) = parameter_type(api, &entry.key) else { continue };
+            let Some(kind) = kind_of(&entry.key) else { continue };
             let Some(Operand::Literal(value)) = inputs.get_mut(&entry.key) else { continue };
             if value.as_str().is_some_and(|text| crate::reference::variable(text).is_some()) {
                 continue;
@@ -99,9 +99,14 @@ pub(crate) fn parameter_type(api: Api, name: &str) -> Option<InputType> {
         "max_tokens" | "n" => InputType::Int,
         "logit_bias" => InputType::Object,
         _ => match (api, name) {
-            (Api::Chat, "function_call" | "tool_choice" | "response_format") => InputType::Object,
-            (Api::Chat, "functions" | "tools") => InputType::List,
-            (Api::Chat, "seed") => InputType::Int,
+            (
+                Api::Chat | Api::Responses,
+                "function_call" | "tool_choice" | "response_format" | "metadata" | "stream_options" | "prediction"
+                | "audio" | "web_search_options",
+            ) => InputType::Object,
+            (Api::Chat | Api::Responses, "functions" | "tools" | "modalities") => InputType::List,
+            (Api::Chat | Api::Responses, "seed" | "max_completion_tokens" | "top_logprobs") => InputType::Int,
+            (Api::Chat | Api::Responses, "parallel_tool_calls" | "store" | "logprobs") => InputType::Bool,
             (Api::Completion, "suffix") => InputType::String,
             (Api::Completion, "logprobs" | "best_of") => InputType::Int,
             (Api::Completion, "echo") => InputType::Bool,
@@ -109,4 +114,13 @@ pub(crate) fn parameter_type(api: Api, name: &str) -> Option<InputType> {
         },
     };
     Some(shared)
+}
+
+/// The types of an `embedding` node's inputs; `None` for what goes through as it is.
+pub(crate) fn embedding_parameter_type(name: &str) -> Option<InputType> {
+    match name {
+        "deployment_name" | "model" | "encoding_format" | "input_type" | "user" => Some(InputType::String),
+        "dimensions" => Some(InputType::Int),
+        _ => None,
+    }
 }

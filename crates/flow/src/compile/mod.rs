@@ -10,6 +10,7 @@
 mod condition;
 mod extent;
 mod graph;
+mod http;
 mod includes;
 mod inner;
 mod kinds;

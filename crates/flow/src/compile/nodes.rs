@@ -214,6 +214,7 @@ impl Session<'_> {
             retry,
             timeout: written.timeout,
             cache: written.cache.map(|(cache, _)| cache),
+            on_filtered: written.on_filtered,
             role_headers: written.role_headers,
             at: scope.place(name.at),
         })
@@ -233,7 +234,10 @@ impl Session<'_> {
             let owner = format!("node `{}`", name.text);
             let help = match written.legacy_tool {
                 Some(_) => "the older form with `tool:` alone does not run here: write `type:` and `source:`",
-                None => "say what it does: `llm`, `prompt`, `python`, `prompty`, `expression`, `flow`, `map` or `loop`",
+                None => {
+                    "say what it does: `llm`, `prompt`, `python`, `prompty`, `expression`, `http`, `embedding`, `flow`, \
+                     `map` or `loop`"
+                }
             };
             let problem = missing_key(&scope.file, name.at, &owner, "type", help);
             self.report(Problem { code: "flow::missing_kind", ..problem });

@@ -12,8 +12,8 @@ use super::includes::Folder;
 use super::session::{Asked, Session};
 use crate::files::{file_name, parent};
 use crate::plan::{
-    ChatMarkers, InputSpec, InputType, MessageFormat, Need, NeedKind, Node, NodeId, NodeKind, NodeName, Operand,
-    OutputSpec, Place, Plan, Step,
+    ChatMarkers, InputSpec, InputType, MessageFormat, Need, NeedKind, Node, NodeId, NodeKind, NodeName, OnFiltered,
+    Operand, OutputSpec, Place, Plan, Step,
 };
 use crate::prompty::{PromptyFile, Version};
 use sluicegate_source::Span;
@@ -50,6 +50,7 @@ impl Session<'_> {
             retry: None,
             timeout: None,
             cache: None,
+            on_filtered: OnFiltered::AsOriginal,
             role_headers: true,
             at: at.clone(),
         };

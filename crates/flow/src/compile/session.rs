@@ -155,8 +155,9 @@ impl<'f> Session<'f> {
         let prompty = match PromptyFile::read(source, &read_beside) {
             Ok(prompty) => {
                 self.problems.extend(prompty.warnings.iter().cloned());
+                self.problems.extend(prompty.cannot_run.clone());
                 // Text before a role line of version 2 is the system's.
-                let is_chat = prompty.version == Version::V1 && &*prompty.model.api == "chat";
+                let is_chat = prompty.version == Version::V1 && &*prompty.model.api != "completion";
                 if is_chat && !prompty.template.has_role_header() {
                     let help = "write `system:` or `user:` on a line of its own";
                     self.problems.push(no_role_header(&prompty.file).help(help));

@@ -8,6 +8,7 @@ use sluicegate_source::{Problem, SourceFile, Span, suggest};
 use sluicegate_value::Value;
 
 use super::keys::{Section, Shape, Words};
+use super::size_of;
 
 /// Reports unknown keys, missing ones, and values of a wrong shape, at any depth.
 pub(crate) fn check_section(
@@ -78,6 +79,10 @@ fn check_shape(file: &Arc<SourceFile>, node: &Node, shape: &'static Shape, key: 
         (Shape::Duration, _) if duration(node).is_some() => {}
         (Shape::Duration, _) => {
             problems.push(wrong("a time").help("write it as `30s`, `500ms` or `2m`, or as a number of seconds"));
+        }
+        (Shape::Size, _) if size_of(node).is_some() => {}
+        (Shape::Size, _) => {
+            problems.push(wrong("a size").help("write it as `512KiB`, `1MiB` or `10MB`, or as a number of bytes"));
         }
         (Shape::Word(words), Data::Scalar { value: Value::Str(word), .. }) => {
             if !words.words.contains(&&**word) {

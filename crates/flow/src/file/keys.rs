@@ -32,6 +32,8 @@ pub(crate) enum Shape {
     Whole(i64),
     /// `30s`, `500ms`, `2m`, or a number of seconds.
     Duration,
+    /// `512KiB`, `1MiB`, `10MB`, or a number of bytes.
+    Size,
     /// One of some words.
     Word(&'static Words),
     ListOf(&'static Shape),
@@ -64,6 +66,7 @@ const fn required(name: &'static str, shape: Shape, about: &'static str) -> Key 
 }
 
 const TEXT: &Shape = &Shape::Text;
+const NAME: &Shape = &Shape::Name;
 const ANYTHING: &Shape = &Shape::Anything;
 
 /// The types of inputs and outputs.
@@ -107,7 +110,10 @@ pub(crate) static KINDS: Words = Words {
 
 static SOURCE_TYPES: Words =
     Words { words: &["code", "package", "package_with_prompt"], noun: "type of source", code: "flow::wrong_source" };
-static APIS: Words = Words { words: &["chat", "completion"], noun: "api", code: "flow::wrong_value" };
+static APIS: Words = Words { words: &["chat", "completion", "responses"], noun: "api", code: "flow::wrong_value" };
+static FILTERED: Words =
+    Words { words: &["fail", "report"], noun: "way to take a filtered call", code: "flow::wrong_value" };
+static EXPECTED: Words = Words { words: &["success", "any"], noun: "expected status", code: "flow::wrong_value" };
 static FORMATS: Words = Words { words: &["basic", "openai-vision"], noun: "message format", code: "flow::wrong_value" };
 
 /// `flow.dag.yaml` itself.
@@ -184,8 +190,16 @@ pub(crate) static NODE: Section = Section {
         key("comment", Shape::Text, "A note."),
         key("enable_cache", Shape::Boolean, "Accepted, without effect; see `cache`."),
         key("tool", Shape::Anything, "The tool's name in older flows."),
-        key("connection", Shape::Name, "The connection that an `llm` node asks; a config environment can replace it."),
-        key("api", Shape::Word(&APIS), "Which API an `llm` node asks."),
+        key(
+            "connection",
+            Shape::Name,
+            "The connection that an `llm` or `embedding` node asks; a config environment can replace it.",
+        ),
+        key(
+            "api",
+            Shape::Word(&APIS),
+            "Which API an `llm` node asks: `chat` (by completions or responses, as its connection says), `responses`, or the older `completion`.",
+        ),
         key("provider", Shape::Name, "Accepted, without effect: the connection says what it is."),
         key("module", Shape::Name, "Accepted, without effect."),
         key("expression", Shape::Text, "What an `expression` node computes from its inputs, as between `{{` and `}}`."),
@@ -194,6 +208,33 @@ pub(crate) static NODE: Section = Section {
         key("concurrency", Shape::Whole(1), "How many items of a `map` node run at once."),
         key("until", Shape::Text, "When a `loop` node stops: an expression over the round's outputs."),
         key("max_iterations", Shape::Whole(1), "The most rounds of a `loop` node."),
+        key(
+            "method",
+            Shape::Text,
+            "The method of an `http` node: `GET`, `POST`, …; `POST` if it has a body, else `GET`.",
+        ),
+        key("url", Shape::Text, "The address that an `http` node calls: a template over its inputs."),
+        key("query", Shape::MapOf(ANYTHING), "What is added to the address's query: templates, by name."),
+        key("headers", Shape::MapOf(NAME), "The headers of an `http` node's call: templates, by name."),
+        key(
+            "json",
+            Shape::Anything,
+            "The body of an `http` node's call as JSON; a text that is one `{{ expression }}` gives its native value.",
+        ),
+        key("body", Shape::Text, "The body of an `http` node's call as text: a template over its inputs."),
+        key(
+            "expect",
+            Shape::Word(&EXPECTED),
+            "Whether an `http` node fails at a status other than 2xx (`success`) or gives it (`any`).",
+        ),
+        key("redirects", Shape::Whole(0), "The most redirects that an `http` node follows."),
+        key("max_size", Shape::Size, "The most bytes of an answer that an `http` node takes."),
+        key(
+            "on_filtered",
+            Shape::Word(&FILTERED),
+            "What becomes of an `llm` or `prompty` node that a content filter stops: it fails, or its output reports it.",
+        ),
+        key("developer_role", Shape::Boolean, "Whether `developer:` opens a message in the template of an `llm` node."),
         key("retry", Shape::Section(&RETRY), "How often the node is tried, beyond what its connection does by itself."),
         key("timeout", Shape::Duration, "How long one attempt may take."),
         key(

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use sluicegate_source::yaml::{Document, Entry, Node};
 use sluicegate_source::{Problem, Span};
-use sluicegate_value::Value;
+use sluicegate_value::{Value, size};
+
+use crate::plan::OnFiltered;
 
 pub(crate) use check::{missing_key, quoted};
 
@@ -72,6 +74,9 @@ pub(crate) struct NodeFile<'y> {
     pub(crate) legacy_tool: Option<Span>,
     pub(crate) connection: Option<Written>,
     pub(crate) completion: bool,
+    pub(crate) responses: bool,
+    pub(crate) developer_role: bool,
+    pub(crate) http: HttpSection<'y>,
     pub(crate) expression: Option<Written>,
     pub(crate) over: Option<&'y Node>,
     pub(crate) item: Option<Written>,
@@ -83,6 +88,7 @@ pub(crate) struct NodeFile<'y> {
     pub(crate) timeout: Option<Duration>,
     /// And where it stands.
     pub(crate) cache: Option<(bool, Span)>,
+    pub(crate) on_filtered: OnFiltered,
     pub(crate) role_headers: bool,
 }
 
@@ -93,6 +99,22 @@ pub(crate) struct SourceSection {
     pub(crate) kind: Option<Written>,
     pub(crate) path: Option<Written>,
     pub(crate) tool: Option<Written>,
+}
+
+/// What the keys of an `http` node say, as written.
+#[derive(Clone)]
+pub(crate) struct HttpSection<'y> {
+    pub(crate) method: Option<Written>,
+    pub(crate) url: Option<Written>,
+    pub(crate) query: &'y [Entry],
+    pub(crate) headers: &'y [Entry],
+    pub(crate) json: Option<&'y Entry>,
+    pub(crate) body: Option<Written>,
+    /// Where the key of `body` stands, and what it has is there.
+    pub(crate) body_at: Option<Span>,
+    pub(crate) any_status: bool,
+    pub(crate) redirects: Option<u32>,
+    pub(crate) max_size: Option<u64>,
 }
 
 /// A node's retry policy, as written.
@@ -180,6 +202,9 @@ impl<'y> NodeFile<'y> {
             legacy_tool: node.entry("tool").map(|entry| entry.key_span),
             connection: name(node, "connection").filter(|connection| !connection.text.is_empty()),
             completion: text(node, "api").is_some_and(|api| &*api.text == "completion"),
+            responses: text(node, "api").is_some_and(|api| &*api.text == "responses"),
+            developer_role: boolean(node, "developer_role") == Some(true),
+            http: HttpSection::read(node),
             expression: source_text(node, "expression"),
             over: present(node, "over"),
             item: name(node, "as"),
@@ -194,7 +219,29 @@ impl<'y> NodeFile<'y> {
             }),
             timeout: present(node, "timeout").and_then(check::duration),
             cache: boolean(node, "cache").zip(node.entry("cache").map(|entry| entry.key_span)),
+            on_filtered: match text(node, "on_filtered").as_ref().map(|word| &*word.text) {
+                Some("fail") => OnFiltered::Fail,
+                Some("report") => OnFiltered::Report,
+                _ => OnFiltered::AsOriginal,
+            },
             role_headers: boolean(node, "role_headers") != Some(false),
+        }
+    }
+}
+
+impl<'y> HttpSection<'y> {
+    fn read(node: &'y Node) -> Self {
+        Self {
+            method: text(node, "method"),
+            url: source_text(node, "url"),
+            query: entries(node, "query"),
+            headers: entries(node, "headers"),
+            json: node.entry("json").filter(|entry| !is_nothing(&entry.value)),
+            body: source_text(node, "body"),
+            body_at: node.entry("body").filter(|entry| !is_nothing(&entry.value)).map(|entry| entry.key_span),
+            any_status: text(node, "expect").is_some_and(|expect| &*expect.text == "any"),
+            redirects: present(node, "redirects").and_then(Node::as_scalar).and_then(whole_number),
+            max_size: present(node, "max_size").and_then(size_of),
         }
     }
 }
@@ -266,4 +313,13 @@ fn boolean(node: &Node, key: &str) -> Option<bool> {
 fn whole<T: TryFrom<i64>>(node: &Node, key: &str) -> Option<T> {
     let number = node.get(key)?.as_scalar()?.as_int().filter(|number| *number >= 1)?;
     T::try_from(number).ok()
+}
+
+fn whole_number(value: &Value) -> Option<u32> {
+    value.as_int().and_then(|number| u32::try_from(number).ok())
+}
+
+/// A size of one byte or more.
+fn size_of(node: &Node) -> Option<u64> {
+    size::from_value(node.as_scalar()?).filter(|bytes| *bytes > 0)
 }

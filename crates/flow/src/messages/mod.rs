@@ -41,16 +41,31 @@ pub struct MessagesError {
 
 /// The roles of a header, in the order in which errors list them.
 const ROLES: [&str; 5] = ["system", "user", "assistant", "function", "tool"];
+/// The role that the original does not know: a header only where it is switched on.
+const DEVELOPER: &str = "developer";
 
-/// Cuts a rendered prompt into messages.
+/// Cuts a rendered prompt into messages, by the roles that the original knows; see [`conversation`].
 ///
 /// # Errors
 /// Text before the first header, and messages of roles `function` and `tool` without what they need.
 pub fn chat_messages(rendered: &Rendered, flavour: Flavour) -> Result<Vec<Message>, MessagesError> {
+    conversation(rendered, flavour, false)
+}
+
+/// Cuts a rendered prompt into messages. With `developer_role`, `developer:` is a header too.
+///
+/// # Errors
+/// As [`chat_messages`].
+pub fn conversation(
+    rendered: &Rendered,
+    flavour: Flavour,
+    developer_role: bool,
+) -> Result<Vec<Message>, MessagesError> {
+    let roles = || ROLES.into_iter().chain(developer_role.then_some(DEVELOPER));
     let text = &*rendered.text;
     let headings: Vec<Heading<'_>> = headings(rendered).collect();
     let sections: Vec<(&'static str, &Heading<'_>)> =
-        headings.iter().filter_map(|heading| Some((role(heading)?, heading))).collect();
+        headings.iter().filter_map(|heading| Some((role(heading, roles())?, heading))).collect();
     let images = match flavour {
         Flavour::Tool => ImageLines::none(),
         Flavour::Prompty => ImageLines::of(&rendered.images),
@@ -59,7 +74,7 @@ pub fn chat_messages(rendered: &Rendered, flavour: Flavour) -> Result<Vec<Messag
     let starts: Vec<usize> = sections.iter().map(|(_, heading)| hash_line_start(text, heading)).collect();
     let before = strip(text.get(..starts.first().copied().unwrap_or(text.len())).unwrap_or(text));
     if !before.is_empty() {
-        return Err(invalid_role(before, flavour));
+        return Err(invalid_role(before, flavour, roles()));
     }
     let mut messages = Vec::with_capacity(sections.len());
     for (index, (role, heading)) in sections.iter().enumerate() {
@@ -71,11 +86,11 @@ pub fn chat_messages(rendered: &Rendered, flavour: Flavour) -> Result<Vec<Messag
 }
 
 /// The role that a line is the header of: at most one `#`, and a line break behind it.
-fn role(heading: &Heading<'_>) -> Option<&'static str> {
+fn role(heading: &Heading<'_>, mut roles: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     if heading.hashes > 1 || !heading.has_line_break {
         return None;
     }
-    ROLES.iter().copied().find(|role| role.eq_ignore_ascii_case(heading.word))
+    roles.find(|role| role.eq_ignore_ascii_case(heading.word))
 }
 
 /// Python's `^\s*#?\s*role` crosses lines: a line with only `#`, then blank ones, belongs to the header after them.
@@ -125,8 +140,8 @@ fn message(role: &'static str, section: &fields::Section<'_>, images: &ImageLine
     Ok(message)
 }
 
-fn invalid_role(text: &str, flavour: Flavour) -> MessagesError {
-    let roles: Vec<String> = ROLES.iter().map(|role| format!("'{role}:\\n'")).collect();
+fn invalid_role(text: &str, flavour: Flavour, roles: impl Iterator<Item = &'static str>) -> MessagesError {
+    let roles: Vec<String> = roles.map(|role| format!("'{role}:\\n'")).collect();
     MessagesError {
         class: match flavour {
             Flavour::Tool => "ChatAPIInvalidRole",

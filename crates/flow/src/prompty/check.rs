@@ -16,10 +16,12 @@ pub(super) struct Declared {
     pub(super) inputs: Vec<PromptyInput>,
     pub(super) outputs: Vec<PromptyOutput>,
     pub(super) sample: Option<Map>,
+    pub(super) developer_role: bool,
+    pub(super) cannot_run: Option<Problem>,
 }
 
-/// The top-level keys of version 1 that the original knows, and some that its samples carry.
-const FIRST_KEYS: [&str; 18] = [
+/// The top-level keys of version 1 that the original knows, some that its samples carry, and our own.
+const FIRST_KEYS: [&str; 19] = [
     "name",
     "description",
     "model",
@@ -38,6 +40,7 @@ const FIRST_KEYS: [&str; 18] = [
     "environment",
     "code",
     "$schema",
+    "developer_role",
 ];
 
 const SECOND_KEYS: [&str; 10] =
@@ -136,7 +139,37 @@ impl Check<'_> {
             outputs: root.get("outputs").map(|outputs| self.outputs(outputs)).unwrap_or_default(),
             inputs,
             sample,
+            developer_role: !is_first || self.developer_role(root),
+            cannot_run: if is_first { None } else { self.cannot_run(root) },
         }
+    }
+
+    /// Whether version 1 knows the role, which it does not by itself.
+    fn developer_role(&mut self, root: &Node) -> bool {
+        let Some(value) = root.get("developer_role") else { return false };
+        let yes = value.as_scalar().and_then(Value::as_bool);
+        if yes.is_none() {
+            let message = format!("`developer_role` must be true or false, not {}", value.described());
+            self.error(
+                "prompty::wrong_type",
+                message,
+                value.written(),
+                "write `developer_role: true`, or leave it out",
+            );
+        }
+        yes.unwrap_or(false)
+    }
+
+    /// What version 2 can describe and a flow's prompty does not do.
+    fn cannot_run(&self, root: &Node) -> Option<Problem> {
+        let api = root.get("model").and_then(|model| model.get("apiType"))?;
+        let help = match api.as_str()? {
+            "embedding" => "vectors are made by a node of kind `embedding` in a flow",
+            "image" => "a node of kind `http` can call an endpoint that makes images",
+            _ => return None,
+        };
+        let message = format!("a prompty with `apiType: {}` does not run here: it must be a chat", api.as_str()?);
+        Some(Problem::error("prompty::cannot_run", message).in_file(self.file).at(api.written(), "").help(help))
     }
 
     /// Version 2 lets anything stand beside its own keys, so there only a slip of the pen is worth a word.
@@ -161,7 +194,7 @@ impl Check<'_> {
         let Some(entries) = self.map(model, "`model`") else { return };
         for entry in entries {
             match &*entry.key {
-                "api" => self.one_of(&entry.value, "`model.api`", &["chat", "completion"]),
+                "api" => self.one_of(&entry.value, "`model.api`", &["chat", "completion", "responses"]),
                 "response" => self.one_of(&entry.value, "`model.response`", &["first", "all"]),
                 "configuration" | "parameters" => {
                     self.map(&entry.value, &format!("`model.{}`", entry.key));

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use sluicegate_source::{Problem, SourceFile, Span};
 use sluicegate_value::{Map, Value};
 
-use sluicegate_model::Message;
+use sluicegate_model::{ChatApi, ChatRequest, Message, Prompt};
 
-use crate::messages::{Flavour, MessagesError, chat_messages};
+use crate::messages::{Flavour, MessagesError, conversation};
+use crate::request::{RequestError, prompty_request, verbatim_request};
 use crate::template::{Binding, Mode, Rendered, Template};
 
 /// A prompty, read and checked. `${env:NAME}` in it stays as written until [`PromptyFile::resolve`].
@@ -38,6 +39,10 @@ pub struct PromptyFile {
     pub sample: Option<Map>,
     /// The template.
     pub template: Arc<Template>,
+    /// Whether `developer:` opens a message: always in version 2, by `developer_role: true` in version 1.
+    pub developer_role: bool,
+    /// Why it cannot run here, though it is as the format wants it.
+    pub cannot_run: Option<Problem>,
     /// The whole front matter, files included, `${env:..}` as written.
     pub front: Map,
     /// Every `${env:NAME}`, with its place.
@@ -60,7 +65,7 @@ pub enum Version {
 /// The model that a prompty asks.
 #[derive(Clone, Default, PartialEq)]
 pub struct PromptyModel {
-    /// `chat`, `completion`; version 2 also has `embedding`, `image`, `responses`.
+    /// `chat`, `completion`, `responses`; version 2 also has `embedding` and `image`, which do not run.
     pub api: Arc<str>,
     /// `azure_openai`, `openai` …, as written.
     pub provider: Option<Arc<str>>,
@@ -84,6 +89,9 @@ pub enum ResponseFormat {
     First,
     /// The API's whole answer.
     All,
+    /// The first choice as version 2 has it: calls of tools as a list, a refusal's words, an empty text for nothing;
+    /// text that was asked for as JSON and is none as it is.
+    Lenient,
 }
 
 /// An input of a prompty.
@@ -176,6 +184,8 @@ impl PromptyFile {
             outputs: declared.outputs,
             sample: declared.sample,
             template: Arc::new(template),
+            developer_role: declared.developer_role,
+            cannot_run: declared.cannot_run,
             variables: variables::find(&root, version),
             front,
             warnings,
@@ -212,9 +222,22 @@ impl PromptyFile {
     /// Text that is no conversation.
     pub fn messages(&self, rendered: &Rendered, inputs: &[Binding]) -> Result<Vec<Message>, MessagesError> {
         match self.version {
-            Version::V1 => chat_messages(rendered, Flavour::Prompty),
+            Version::V1 => conversation(rendered, Flavour::Prompty, self.developer_role),
             Version::V2 => roles::messages(self, rendered, inputs),
         }
+    }
+
+    /// The request that it makes: its parameters as they are, and the API that it names.
+    ///
+    /// # Errors
+    /// Version 1: tools or functions that are not what the API takes.
+    pub fn request(&self, deployment: &str, prompt: Prompt) -> Result<ChatRequest, RequestError> {
+        let request = match self.version {
+            Version::V1 => prompty_request(deployment, prompt, &self.model.parameters)?,
+            // Its tools were made by us, and it says nothing of which one is called.
+            Version::V2 => verbatim_request(deployment, prompt, &self.model.parameters),
+        };
+        Ok(ChatRequest { api: self.model.chat_api(), ..request })
     }
 
     fn unset_variable(&self, key: &str, name: &str) -> Problem {
@@ -223,6 +246,14 @@ impl PromptyFile {
             .in_file(&self.file)
             .at(span.unwrap_or_default(), format!("`{key}` needs it"))
             .help(format!("set it, or give a default: `${{env:{name}:…}}`"))
+    }
+}
+
+impl PromptyModel {
+    /// The API that it names; `None` if the connection says which one is asked.
+    #[must_use]
+    pub fn chat_api(&self) -> Option<ChatApi> {
+        (&*self.api == "responses").then_some(ChatApi::Responses)
     }
 }
 

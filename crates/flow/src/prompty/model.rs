@@ -45,7 +45,7 @@ fn second(front: &Map) -> PromptyModel {
         deployment: text(model.get("id")),
         connection: is_reference.then(|| text(configuration.get("name"))).flatten(),
         parameters: options::parameters(&api, &map(model.get("options")), front),
-        response: ResponseFormat::First,
+        response: ResponseFormat::Lenient,
         api,
         configuration,
     }

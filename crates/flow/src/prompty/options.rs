@@ -29,7 +29,8 @@ pub(super) fn parameters(api: &str, options: &Map, front: &Map) -> Map {
             parameters.insert(name.clone(), value.clone());
         }
     }
-    if api == "chat" {
+    // The responses API spells the same things otherwise; whoever speaks it translates.
+    if matches!(api, "chat" | "responses") {
         let tools: Vec<Value> = properties(front.get("tools")).iter().filter_map(tool).collect();
         if !tools.is_empty() {
             parameters.insert("tools", tools);
@@ -105,7 +106,7 @@ fn response_format(outputs: &[Map]) -> Value {
     Map::from([("type", Value::from("json_schema")), ("json_schema", format.into())]).into()
 }
 
-/// An object as strict schemas want it: every property is required, what may be absent may be null.
+/// An object as strict schemas want it: every property is required, and what is not declared so may be null.
 fn strict_object(properties: &[Map]) -> Map {
     let mut object = Map::from([("type", Value::from("object"))]);
     object.insert("properties", schemas(properties, true));
@@ -117,12 +118,27 @@ fn strict_object(properties: &[Map]) -> Map {
 fn schemas(properties: &[Map], is_strict: bool) -> Value {
     properties
         .iter()
-        .filter_map(|property| Some((name(property)?.to_owned(), schema(property, is_strict))))
+        .filter_map(|property| {
+            let schema = schema(property, is_strict);
+            let may_be_absent = is_strict && !is_required(property);
+            Some((name(property)?.to_owned(), if may_be_absent { nullable(schema) } else { schema }))
+        })
         .collect::<Map>()
         .into()
 }
 
-fn schema(property: &Map, is_strict: bool) -> Value {
+/// A schema that `null` fits too, by its type and by what it lists.
+fn nullable(mut schema: Map) -> Map {
+    if let Some(word) = schema.get("type").cloned() {
+        schema.insert("type", vec![word, "null".into()]);
+    }
+    if let Some(values) = schema.get("enum").and_then(Value::as_list).filter(|values| !values.contains(&Value::Null)) {
+        schema.insert("enum", values.iter().cloned().chain([Value::Null]).collect::<Vec<_>>());
+    }
+    schema
+}
+
+fn schema(property: &Map, is_strict: bool) -> Map {
     let kind = property.get("kind").or_else(|| property.get("type")).and_then(Value::as_str).unwrap_or("string");
     let word = match kind {
         "integer" | "int" => "integer",
@@ -142,9 +158,6 @@ fn schema(property: &Map, is_strict: bool) -> Value {
         }
         schema
     };
-    if is_strict && property.get("required").and_then(Value::as_bool) == Some(false) {
-        schema.insert("type", vec![Value::from(word), "null".into()]);
-    }
     if let Some(items) = property.get("items").and_then(Value::as_map) {
         schema.insert("items", self::schema(items, is_strict));
     }
@@ -154,7 +167,7 @@ fn schema(property: &Map, is_strict: bool) -> Value {
     if let Some(values) = property.get("enumValues").filter(|value| !value.is_null()) {
         schema.insert("enum", values.clone());
     }
-    schema.into()
+    schema
 }
 
 fn is_required(property: &Map) -> bool {

@@ -289,10 +289,32 @@ fn part(value: &Value) -> Part {
             };
             match image {
                 Some(image) => Part::Image { image: Arc::new(image), detail: text("detail").unwrap_or("auto").into() },
-                None => Part::Other(value.clone()),
+                // The endpoint may know what to make of it.
+                None => Part::Other(of_type("image_url", Map::from([("url", source)]))),
             }
         }
+        (Some("audio"), Some(source)) => {
+            let (mime, data) = source
+                .strip_prefix("data:")
+                .and_then(|rest| rest.split_once(";base64,"))
+                .unwrap_or((text("mediaType").unwrap_or("audio/wav"), source));
+            Part::Other(of_type("input_audio", Map::from([("data", data), ("format", audio_format(mime))])))
+        }
         _ => Part::Other(value.clone()),
+    }
+}
+
+/// A part as the chat API spells it.
+fn of_type(kind: &str, content: Map) -> Value {
+    Map::from([("type", Value::from(kind)), (kind, content.into())]).into()
+}
+
+/// The API's word for a media type: `mp3` for `audio/mpeg`.
+fn audio_format(mime: &str) -> &str {
+    match mime.strip_prefix("audio/").unwrap_or(mime) {
+        "mpeg" => "mp3",
+        "x-wav" | "wave" | "vnd.wave" => "wav",
+        other => other,
     }
 }
 

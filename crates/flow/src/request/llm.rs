@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluicegate_value::{Map, Value};
 
-use super::{RequestError, coerce, tools};
+use super::{LATER, RequestError, coerce, tools};
 
 /// The parameters of a node; `null` is as good as not given.
 pub(super) struct Given<'a>(pub(super) &'a [(Arc<str>, Value)]);
@@ -56,6 +56,15 @@ pub(super) fn chat(given: &Given<'_>) -> Result<Map, RequestError> {
         if let Some(value) = value {
             body.insert(name, value);
         }
+    }
+    for name in LATER {
+        // An empty text is how a flow's input says "nothing".
+        let Some(value) = given.get(name).filter(|value| value.as_str() != Some("")) else { continue };
+        let value = match name {
+            "max_completion_tokens" | "top_logprobs" => coerce::integer(name, value)?,
+            _ => coerce::structured(value),
+        };
+        body.insert(name, value);
     }
     if let Some(given_tools) = given.get("tools").map(coerce::structured) {
         tools::check_tools(Some(&given_tools))?;

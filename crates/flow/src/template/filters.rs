@@ -7,7 +7,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value as Item, filters};
 use super::arguments::bind;
 use super::methods::{self, plain_text, split_lines};
 use super::print::{self, Style};
-use super::{format, guards, marks, numbers, tojson};
+use super::{format, from_json, guards, marks, numbers, tojson};
 
 /// The most columns, rows or blanks that an argument may ask for.
 const WIDTH: i64 = 100_000;
@@ -33,6 +33,7 @@ pub(super) fn add_to(env: &mut Environment<'static>, style: Style) {
     guard(env, "chain", filters::chain);
     guard(env, "zip", filters::zip);
     env.add_filter("tojson", tojson::filter);
+    env.add_filter("from_json", from_json::filter);
     env.add_filter("length", length);
     env.add_filter("count", length);
     env.add_filter("truncate", truncate);

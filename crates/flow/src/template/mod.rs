@@ -27,8 +27,10 @@ mod expression;
 mod failure;
 mod filters;
 mod format;
+mod from_json;
 mod guards;
 mod inputs;
+pub(crate) mod leaf;
 mod marks;
 mod methods;
 mod mustache;
@@ -102,6 +104,11 @@ pub struct Binding {
 pub struct Template {
     file: Arc<SourceFile>,
     span: Span,
+    /// Its source, where that does not stand in the file as it is: quotes and escapes are taken off, or variables of
+    /// the environment are put in.
+    text: Option<Arc<str>>,
+    /// Whether places within the span mean something.
+    has_places: bool,
     mode: Mode,
     env: Environment<'static>,
     rewritten: Rewritten,
@@ -150,9 +157,22 @@ impl Template {
     /// What Python's jinja2 would refuse, with its place, and what has no meaning here (`include`, `import`,
     /// `extends`).
     pub fn parse(file: &Arc<SourceFile>, span: Span, mode: Mode) -> Result<Self, Problem> {
-        let source = file.slice(span);
-        let in_file = |range: std::ops::Range<usize>| {
-            Span::new(span.start as usize + range.start, span.start as usize + range.end)
+        Self::parse_source(file, span, None, true, mode)
+    }
+
+    /// Parses `text`, or what stands at `span`. With `has_places` the text is as long as what stands there, and a place
+    /// in it is one in the file.
+    fn parse_source(
+        file: &Arc<SourceFile>,
+        span: Span,
+        text: Option<Arc<str>>,
+        has_places: bool,
+        mode: Mode,
+    ) -> Result<Self, Problem> {
+        let source = text.as_deref().unwrap_or_else(|| file.slice(span));
+        let in_file = |range: std::ops::Range<usize>| match has_places {
+            true => Span::new(span.start as usize + range.start, span.start as usize + range.end),
+            false => span,
         };
         let problem = |error: SyntaxError| {
             Problem::error("flow::template", format!("template: {}", error.message))
@@ -168,7 +188,17 @@ impl Template {
             rewritten.translated = Some(translated.places);
             let env = compiled(engine::mustache(), &rewritten).map_err(problem)?;
             let variables = translated.variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
-            return Ok(Self { file: file.clone(), span, mode, env, rewritten, variables, image_variables: Vec::new() });
+            return Ok(Self {
+                file: file.clone(),
+                span,
+                text,
+                has_places,
+                mode,
+                env,
+                rewritten,
+                variables,
+                image_variables: Vec::new(),
+            });
         }
         let (rewritten, pieces) = rewrite::template(source, mode.options()).map_err(problem)?;
         let base = engine::base(mode.style());
@@ -186,7 +216,7 @@ impl Template {
         let undeclared = env.get_template(engine::NAME).map(|template| template.undeclared_variables(false));
         let variables = check::variables(source, &undeclared.unwrap_or_default(), &tokens);
         let variables = variables.into_iter().map(|(name, range)| (name, in_file(range))).collect();
-        Ok(Self { file: file.clone(), span, mode, env, rewritten, variables, image_variables })
+        Ok(Self { file: file.clone(), span, text, has_places, mode, env, rewritten, variables, image_variables })
     }
 
     /// Parses a whole file.
@@ -230,7 +260,7 @@ impl Template {
     /// Its source text.
     #[must_use]
     pub fn source(&self) -> &str {
-        self.file.slice(self.span)
+        self.text.as_deref().unwrap_or_else(|| self.file.slice(self.span))
     }
 
     /// Fills it in. A variable without a binding is undefined: it prints as nothing, and reading an attribute of it
@@ -239,7 +269,8 @@ impl Template {
     /// # Errors
     /// What fails in Python, in Python's words, with its place; and what goes beyond the budget.
     pub fn render(&self, inputs: &[Binding], nonce: Nonce) -> Result<Rendered, RenderError> {
-        let origin = Origin { file: &self.file, span: self.span, rewritten: &self.rewritten, has_places: true };
+        let (rewritten, has_places) = (&self.rewritten, self.has_places);
+        let origin = Origin { file: &self.file, span: self.span, rewritten, has_places };
         let mut images = Vec::new();
         let variables = inputs.iter().map(|binding| {
             collect_images(&binding.value, &mut images);

@@ -91,7 +91,7 @@ fn values_of_a_wrong_shape_are_named_by_key() {
             "error flow::wrong_type f/flow.dag.yaml:1:9: `inputs` must be a map, not a list",
             "error flow::wrong_type f/flow.dag.yaml:2:10: `outputs` must be a map, not a number",
             "error flow::missing_key f/flow.dag.yaml:4:3: a node has no `name` [references and results call it by that]",
-            "error flow::missing_kind f/flow.dag.yaml:4:3: node `` has no `type` [say what it does: `llm`, `prompt`, `python`, `prompty`, `expression`, `flow`, `map` or `loop`]",
+            "error flow::missing_kind f/flow.dag.yaml:4:3: node `` has no `type` [say what it does: `llm`, `prompt`, `python`, `prompty`, `expression`, `http`, `embedding`, `flow`, `map` or `loop`]",
             "error flow::wrong_type f/flow.dag.yaml:4:9: `name` must be text, not a list",
             "error flow::missing_key f/flow.dag.yaml:5:9: `expression` node `y` has no `expression` [write what it computes: `expression: \"items | length\"`]",
             "error flow::wrong_type f/flow.dag.yaml:7:15: `expression` must be text, not a number",
@@ -133,7 +133,7 @@ nodes:
 - {name: c, type: custom_llm, source: {type: code, path: a.py}}
 - {name: d, type: python, source: {path: ../../secret.py}}
 - {name: e, type: prompt, source: {type: code, path: /etc/passwd}}
-- {name: g, type: http}
+- {name: g, type: csharp, source: {path: a.dll}}
 - {name: h, tool: old}
 - {name: i, type: prompty, source: {path: a.py}}
 ",
@@ -144,7 +144,7 @@ nodes:
             "error flow::wrong_source f/flow.dag.yaml:5:46: a `custom_llm` node cannot have a source of type `code` (node `c`) [it takes: `package_with_prompt`]",
             "error flow::outside_project f/flow.dag.yaml:6:42: `../secret.py` lies outside of the project [keep what a flow needs inside of the project, or run from a folder above both]",
             "error flow::outside_project f/flow.dag.yaml:7:54: `/etc/passwd` lies outside of the project [keep what a flow needs inside of the project, or run from a folder above both]",
-            "error flow::kind_not_supported f/flow.dag.yaml:8:19: nodes of kind `http` do not run yet (node `g`)",
+            "error flow::kind_not_supported f/flow.dag.yaml:8:19: nodes of kind `csharp` do not run yet (node `g`)",
             "error flow::missing_kind f/flow.dag.yaml:9:10: node `h` has no `type` [the older form with `tool:` alone does not run here: write `type:` and `source:`]",
             "error flow::wrong_source f/flow.dag.yaml:10:28: node `i` wants a `.prompty` file, not `f/a.py`",
         ],

@@ -174,7 +174,7 @@ fn what_is_wrong_has_a_place() {
     check_problems(
         "---\nmodel:\n  api: talk\n  connection: x\n  parameters: 1\ninputs: {q: what}\ntemplate: mustache\n---\nhi",
         &[
-            "p/greet.prompty:3:8: `model.api` must be one of chat, completion",
+            "p/greet.prompty:3:8: `model.api` must be one of chat, completion, responses",
             "p/greet.prompty:4:3: `model` has no key `connection`",
             "p/greet.prompty:5:15: `model.parameters` must be a map, not a number",
             "p/greet.prompty:7:11: only `jinja2` templates are known",

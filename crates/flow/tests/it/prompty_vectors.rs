@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sluicegate_flow::prompty::PromptyFile;
+use sluicegate_flow::request::prompty_output;
 use sluicegate_flow::template::{Binding, Nonce};
-use sluicegate_model::{Content, Message, Part};
+use sluicegate_model::{ChatApi, ChatReply, ChatRequest, Content, Message, Part, Prompt};
 use sluicegate_source::SourceFile;
 use sluicegate_value::{Map, Value, json};
 
@@ -194,34 +195,128 @@ fn texts_parse_into_messages() {
     }
 }
 
+/// The prompty that a wire case is about: its messages are the turns of a conversation.
+fn agent_of(input: &Value) -> PromptyFile {
+    let mut model = Map::from([("id", input.get("model_id").unwrap().clone())]);
+    for key in ["apiType", "options", "provider"] {
+        model.insert(key, input.get(key).unwrap().clone());
+    }
+    let mut front = Map::from([("model", model)]);
+    for key in ["tools", "outputs"] {
+        front.insert(key, input.get(key).unwrap().clone());
+    }
+    front.insert("inputs", Map::from([("conversation", Map::from([("kind", "thread")]))]));
+    read(&format!("---\n{}\n---\n{{{{conversation}}}}", Value::from(front).to_json_pretty()))
+}
+
+fn request_of(input: &Value) -> ChatRequest {
+    let prompty = agent_of(input);
+    let given = Map::from([("conversation", input.get("messages").unwrap().clone())]);
+    let inputs = prompty.bindings(&given).unwrap();
+    let rendered = prompty.template.render(&inputs, Nonce(0x1234_5678_9abc)).unwrap();
+    let messages = prompty.messages(&rendered, &inputs).unwrap();
+    prompty.request(prompty.model.deployment.as_deref().unwrap(), Prompt::Messages(messages)).unwrap()
+}
+
+/// The request as a body of chat completions. `auto` is what the API takes for a detail that is not said.
+fn body_of(request: ChatRequest) -> Value {
+    let Prompt::Messages(messages) = &request.prompt else { panic!("no messages") };
+    let messages: Vec<Value> = messages.iter().map(Message::to_value).collect();
+    let messages = Value::from(messages).to_json().replace(r#","detail":"auto""#, "");
+    let mut body = Map::from([("model", Value::from(request.model)), ("messages", json::read(&messages).unwrap())]);
+    for (key, value) in request.parameters {
+        body.insert(key, value);
+    }
+    body.into()
+}
+
 #[test]
-fn options_tools_and_outputs_reach_the_chat_api() {
+fn a_prompty_becomes_the_body_of_a_chat() {
     let mut run = 0;
     for case in cases("wire.json") {
         let input = case.get("input").unwrap();
         if text(&case, "provider") != Some("openai") || text(input, "apiType") != Some("chat") {
             continue;
         }
-        let mut model = Map::from([("id", input.get("model_id").unwrap().clone())]);
-        model.insert("options", input.get("options").unwrap().clone());
-        let mut front = Map::from([("model", model)]);
-        for key in ["tools", "outputs"] {
-            front.insert(key, input.get(key).unwrap().clone());
-        }
-        let prompty = read(&format!("---\n{}\n---\nx", Value::from(front).to_json_pretty()));
-        let mut expected = case.get("expected").unwrap().get("request_body").unwrap().as_map().unwrap().clone();
-        expected.remove("model");
-        expected.remove("messages");
-        let found = Value::from(prompty.model.parameters.clone());
+        let expected = case.get("expected").unwrap().get("request_body").unwrap();
+        let request = request_of(input);
+        assert_eq!((request.api, request.stream), (None, false));
+        let found = body_of(request);
         assert!(
-            found.python_eq(&expected.clone().into()),
-            "{}: {}",
+            found.python_eq(expected),
+            "{}:\n{}\n{}",
             text(&case, "name").unwrap(),
-            found.to_json_pretty()
+            found.to_json_pretty(),
+            expected.to_json_pretty()
         );
         run += 1;
     }
-    assert!(run > 10 || folder().is_none(), "only {run} cases were run");
+    assert!(run == 18 || folder().is_none(), "only {run} cases were run");
+}
+
+/// Who speaks the responses API translates a request for chat completions: what it then says is the same.
+#[test]
+fn a_prompty_for_the_responses_api_says_so_and_asks_the_same() {
+    for case in cases("wire.json") {
+        let input = case.get("input").unwrap();
+        if text(input, "apiType") != Some("responses") {
+            continue;
+        }
+        let name = text(&case, "name").unwrap();
+        let expected = case.get("expected").unwrap().get("request_body").unwrap();
+        let request = request_of(input);
+        assert_eq!(request.api, Some(ChatApi::Responses), "{name}");
+        let format = request.parameters.get("response_format").and_then(|format| format.get("json_schema"));
+        let wanted = expected.get("text").and_then(|text| text.get("format"));
+        assert_eq!(
+            format.and_then(|format| format.get("schema")),
+            wanted.and_then(|format| format.get("schema")),
+            "{name}"
+        );
+        let functions: Vec<Value> = request
+            .parameters
+            .get("tools")
+            .and_then(Value::as_list)
+            .unwrap_or_default()
+            .iter()
+            .map(|tool| {
+                let function = tool.get("function").unwrap().as_map().unwrap().clone();
+                Map::from([("type", Value::from("function"))]).into_iter().chain(function).collect::<Map>().into()
+            })
+            .collect();
+        assert_eq!(functions, expected.get("tools").and_then(Value::as_list).unwrap_or_default(), "{name}");
+    }
+}
+
+#[test]
+fn answers_of_a_chat_become_results() {
+    let mut run = 0;
+    for case in cases("process.json") {
+        let input = case.get("input").unwrap();
+        if text(input, "provider") != Some("openai") || text(input, "apiType") != Some("chat") {
+            continue;
+        }
+        let has_outputs = input.get("has_outputs") == Some(&true.into());
+        let outputs = if has_outputs { "outputs: {city: {kind: string}, temp: {kind: integer}}\n" } else { "" };
+        let prompty = read(&format!("---\nmodel: m\n{outputs}---\nhi\n"));
+        let request = prompty.request("m", Prompt::Messages(Vec::new())).unwrap();
+        let body = input.get("response").unwrap();
+        let choice = &body.get("choices").and_then(Value::as_list).unwrap()[0];
+        let message = choice.get("message").unwrap();
+        let reply = ChatReply {
+            text: text(message, "content").map(Arc::from),
+            message: message.clone(),
+            finish_reason: text(choice, "finish_reason").map(Arc::from),
+            refusal: text(message, "refusal").map(Arc::from),
+            body: body.clone(),
+            ..ChatReply::of_text("")
+        };
+        let found = prompty_output(prompty.model.response, &prompty.outputs, &request, &reply).unwrap();
+        let name = text(&case, "name").unwrap();
+        assert_eq!(Some(&found), case.get("expected").unwrap().get("result"), "{name}");
+        run += 1;
+    }
+    assert!(run == 8 || folder().is_none(), "only {run} cases were run");
 }
 
 /// A prompty of a case: its template, and its inputs, the strict ones marked so.

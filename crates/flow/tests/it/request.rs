@@ -165,6 +165,8 @@ fn reply(text: Option<&str>, finish: &str) -> ChatReply {
         model: None,
         id: None,
         usage: Usage::default(),
+        filter: None,
+        refusal: None,
         body: Map::from([("id", "body")]).into(),
     }
 }

@@ -1,35 +1,40 @@
 //! From a document to a script, with every problem.
 
+mod faults;
+mod filter;
+mod reader;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use regex::Regex;
-use sluicegate_value::{Map, Value, duration};
+use sluicegate_value::{Map, Value};
 
-use super::template::{Places, Template};
-use super::{Entry, Fault, FaultKind, Said, Script, ScriptProblem, Step, ToolCall};
-use crate::Usage;
+use self::reader::Reader;
+use super::template::Places;
+use super::when::{Parameter, When};
+use super::{ApiKey, Entry, Limits, Said, Script, ScriptProblem, ToolCall};
+use crate::{Filter, FilterState, Usage};
 
-const SCRIPT_KEYS: &[&str] = &["seed", "delay", "chunk_delay", "replies", "default", "faults"];
-const ENTRY_KEYS: &[&str] = &["when", "find", "reply", "tool_calls", "finish_reason", "delay", "usage", "faults"];
-const WHEN_KEYS: &[&str] = &["user", "system", "model"];
+const SCRIPT_KEYS: &[&str] =
+    &["seed", "delay", "chunk_delay", "models", "replies", "default", "faults", "embeddings", "limits", "api_key"];
+const ENTRY_KEYS: &[&str] =
+    &["when", "find", "reply", "tool_calls", "refusal", "filter", "finish_reason", "delay", "usage", "faults"];
+const SPEAKING_KEYS: &[&str] = &["reply", "tool_calls", "refusal", "filter", "faults"];
+const WHEN_KEYS: &[&str] = &["user", "system", "tool", "model", "api", "parameter", "value", "not"];
 const USAGE_KEYS: &[&str] = &["input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens"];
-const FAULT_KEYS: &[&str] = &["rate", "times", "status", "retry_after", "message", "reset", "hang"];
 const CALL_KEYS: &[&str] = &["name", "arguments"];
+const LIMIT_KEYS: &[&str] = &["requests_per_minute", "tokens_per_minute", "burst"];
+
+/// Of vectors, where neither the script nor the request says how many.
+const DIMENSIONS: usize = 256;
 
 pub(super) fn script(document: &Value) -> Result<Script, Vec<ScriptProblem>> {
-    let mut reader = Reader { path: Vec::new(), problems: Vec::new() };
+    let mut reader = Reader::default();
     let script = reader.script(document);
     match script {
         Some(script) if reader.problems.is_empty() => Ok(script),
         _ => Err(reader.problems),
     }
-}
-
-/// Walks the document, remembers where it is, and collects what is wrong.
-struct Reader {
-    path: Vec<Step>,
-    problems: Vec<ScriptProblem>,
 }
 
 impl Reader {
@@ -46,43 +51,77 @@ impl Reader {
                 Some(Entry { reply: Some(reply), ..Entry::silent(delay) })
             }
         });
-        if replies.is_none() && default.is_none() && self.problems.is_empty() {
+        let embeddings = self.under(map, "embeddings", |reader, value| {
+            let map = reader.map(value, "`embeddings`", &["dimensions"])?;
+            let dimensions = reader.under(map, "dimensions", Self::positive);
+            Some(dimensions.map_or(DIMENSIONS, |number| usize::try_from(number).unwrap_or(usize::MAX)))
+        });
+        let models = self.under(map, "models", |reader, value| reader.list(value, "`models`", Self::text));
+        let speaks = ["replies", "default", "embeddings", "faults"].iter().any(|key| map.contains_key(key));
+        if !speaks && self.problems.is_empty() {
             self.problem("has neither `replies` nor a `default`", None);
         }
         Some(Script {
             seed: self.under(map, "seed", Self::whole).unwrap_or_default(),
+            delay,
             chunk_delay: self.under(map, "chunk_delay", Self::duration).unwrap_or_default(),
+            models,
             entries: replies.unwrap_or_default(),
             default,
             faults: self.under(map, "faults", Self::faults).unwrap_or_default(),
+            dimensions: embeddings.unwrap_or(DIMENSIONS),
+            limits: self.under(map, "limits", Self::limits).unwrap_or_default(),
+            api_key: self.under(map, "api_key", |reader, value| match reader.text(value)? {
+                empty if empty.is_empty() => reader.reject("must not be empty"),
+                key => Some(ApiKey::new(key)),
+            }),
         })
     }
 
     fn entry(&mut self, value: &Value, delay: Duration) -> Option<Entry> {
         let map = self.map(value, "an entry of `replies`", ENTRY_KEYS)?;
         let mut entry = Entry::silent(delay);
-        self.under(map, "when", |reader, when| {
-            let when = reader.map(when, "`when`", WHEN_KEYS)?;
-            entry.user = reader.under(when, "user", Self::regex);
-            entry.system = reader.under(when, "system", Self::regex);
-            entry.model = reader.under(when, "model", Self::regex);
-            Some(())
-        });
+        entry.when = self.under(map, "when", Self::when).unwrap_or_default();
         entry.find = self.under(map, "find", Self::regex);
-        let places = Places { user: entry.user.clone(), finds: map.contains_key("find") };
+        let places = Places { user: entry.when.user.clone(), finds: map.contains_key("find") };
         entry.reply = self.under(map, "reply", |reader, value| reader.said(value, &places));
+        entry.refusal = self.under(map, "refusal", |reader, value| reader.template(value, &places));
+        entry.filter = self.under(map, "filter", Self::filter);
         let calls = self.under(map, "tool_calls", |reader, value| {
             reader.list(value, "`tool_calls`", |reader, item| reader.tool_call(item, &places))
         });
         entry.tool_calls = calls.unwrap_or_default();
-        entry.finish_reason = self.under(map, "finish_reason", Self::text);
+        let ends = self.under(map, "finish_reason", Self::text);
+        entry.finish_reason = ends.unwrap_or_else(|| entry.usual_end().into());
         entry.delay = self.under(map, "delay", Self::duration).unwrap_or(delay);
         entry.usage = self.under(map, "usage", Self::usage);
         entry.faults = self.under(map, "faults", Self::faults).unwrap_or_default();
-        if !["reply", "tool_calls", "faults"].iter().any(|key| map.contains_key(key)) {
-            self.problem("says nothing", Some("give it a `reply`, `tool_calls` or `faults`"));
+        if !SPEAKING_KEYS.iter().any(|key| map.contains_key(key)) {
+            self.problem("says nothing", Some("give it a `reply`, `tool_calls`, a `refusal`, a `filter` or `faults`"));
+        }
+        if map.contains_key("refusal") && map.contains_key("reply") {
+            self.problem("has a `reply` and a `refusal`, and a model says only one of them", None);
         }
         Some(entry)
+    }
+
+    fn when(&mut self, value: &Value) -> Option<When> {
+        let map = self.map(value, "`when`", WHEN_KEYS)?;
+        let path = self.under(map, "parameter", Self::text);
+        for key in ["value", "not"] {
+            if map.contains_key(key) && !map.contains_key("parameter") {
+                self.problem(&format!("`{key}` says nothing without `parameter`"), None);
+            }
+        }
+        let known = |key: &str| map.get(key).cloned();
+        Some(When {
+            user: self.under(map, "user", Self::regex),
+            system: self.under(map, "system", Self::regex),
+            tool: self.under(map, "tool", Self::regex),
+            model: self.under(map, "model", Self::regex),
+            api: self.under(map, "api", Self::regex),
+            parameter: path.map(|path| Parameter { path, value: known("value"), not: known("not") }),
+        })
     }
 
     fn tool_call(&mut self, value: &Value, places: &Places) -> Option<ToolCall> {
@@ -102,20 +141,22 @@ impl Reader {
         Some(match value {
             Value::Str(_) => Said::Text(self.template(value, places)?),
             Value::List(_) => Said::List(self.list(value, "a list", |reader, item| reader.said(item, places))?),
-            Value::Map(map) => {
-                let mut entries = Vec::new();
-                for (key, _) in map.iter() {
-                    let said = self.under(map, key, |reader, value| match value {
-                        Value::Null => Some(Said::Other(Value::Null)),
-                        value => reader.said(value, places),
-                    });
-                    entries.extend(said.map(|said| (key.clone(), said)));
-                }
-                Said::Map(entries)
-            }
+            Value::Map(map) => Said::Map(self.said_map(map, places)),
             Value::Null => return self.reject("must say something"),
             other => Said::Other(other.clone()),
         })
+    }
+
+    fn said_map(&mut self, map: &Map, places: &Places) -> Vec<(Arc<str>, Said)> {
+        let mut entries = Vec::new();
+        for (key, _) in map {
+            let said = self.under(map, key, |reader, value| match value {
+                Value::Null => Some(Said::Other(Value::Null)),
+                value => reader.said(value, places),
+            });
+            entries.extend(said.map(|said| (key.clone(), said)));
+        }
+        entries
     }
 
     fn usage(&mut self, value: &Value) -> Option<Usage> {
@@ -128,144 +169,43 @@ impl Reader {
         })
     }
 
-    fn faults(&mut self, value: &Value) -> Option<Vec<Fault>> {
-        self.list(value, "`faults`", Self::fault)
-    }
-
-    fn fault(&mut self, value: &Value) -> Option<Fault> {
-        let map = self.map(value, "a fault", FAULT_KEYS)?;
-        let rate = self.under(map, "rate", |reader, value| match value.as_number() {
-            Some(rate) if (0.0..=1.0).contains(&rate) => Some(rate),
-            _ => reader.reject("must be a number from 0 to 1"),
+    fn limits(&mut self, value: &Value) -> Option<Limits> {
+        let map = self.map(value, "`limits`", LIMIT_KEYS)?;
+        let burst = self.under(map, "burst", |reader, value| match reader.duration(value)? {
+            Duration::ZERO => reader.reject("must be longer than nothing"),
+            burst => Some(burst),
         });
-        let times = self.under(map, "times", Self::whole).map(|times| u32::try_from(times).unwrap_or(u32::MAX));
-        let status = self.under(map, "status", |reader, value| match value.as_int() {
-            Some(status @ 400..=599) => Some(status as u16),
-            _ => reader.reject("must be a status from 400 to 599"),
-        });
-        let retry_after = self.under(map, "retry_after", Self::duration);
-        let message = self.under(map, "message", Self::text);
-        let reset = self.under(map, "reset", Self::yes).unwrap_or_default();
-        let hang = self.under(map, "hang", Self::yes).unwrap_or_default();
-        let kind = match (status, reset, hang) {
-            (Some(status), false, false) => FaultKind::Status { status, retry_after, message },
-            (None, true, false) => FaultKind::Reset,
-            (None, false, true) => FaultKind::Hang,
-            // A wrong status is told already.
-            _ if map.contains_key("status") && status.is_none() => return None,
-            _ => {
-                self.problem("a fault needs exactly one of `status`, `reset: true` and `hang: true`", None);
-                return None;
-            }
-        };
-        Some(Fault { rate, times, kind })
-    }
-
-    fn template(&mut self, value: &Value, places: &Places) -> Option<Template> {
-        let source = self.text(value)?;
-        match Template::parse(&source, places) {
-            Ok(template) => Some(template),
-            Err(message) => self.reject(&message),
-        }
-    }
-
-    fn regex(&mut self, value: &Value) -> Option<Regex> {
-        let source = self.text(value)?;
-        match Regex::new(&source) {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                let message = error.to_string();
-                let last = message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.reject(&format!("is not a regular expression: {last}"))
-            }
-        }
-    }
-
-    fn text(&mut self, value: &Value) -> Option<Arc<str>> {
-        match value {
-            Value::Str(text) => Some(text.clone()),
-            _ => self.reject("must be text"),
-        }
-    }
-
-    fn yes(&mut self, value: &Value) -> Option<bool> {
-        value.as_bool().or_else(|| self.reject("must be `true` or `false`"))
-    }
-
-    fn whole(&mut self, value: &Value) -> Option<u64> {
-        let whole = value.as_int().and_then(|number| u64::try_from(number).ok());
-        whole.or_else(|| self.reject("must be a whole number, not negative"))
-    }
-
-    fn duration(&mut self, value: &Value) -> Option<Duration> {
-        let duration = duration::from_value(value).ok();
-        duration.or_else(|| self.reject("must be a duration such as `200ms`, `1.5s`, `2m`, or seconds"))
-    }
-
-    fn map<'v>(&mut self, value: &'v Value, what: &str, known: &[&str]) -> Option<&'v Map> {
-        let Some(map) = value.as_map() else {
-            return self.reject(&format!("{what} must be a map"));
-        };
-        for key in map.keys().filter(|key| !known.contains(&&***key)) {
-            self.path.push(Step::Key(key.clone()));
-            let help = format!("{what} knows `{}`", known.join("`, `"));
-            self.problem(&format!("`{key}` is not known here"), Some(&help));
-            self.path.pop();
-        }
-        Some(map)
-    }
-
-    fn list<T>(
-        &mut self,
-        value: &Value,
-        what: &str,
-        mut read: impl FnMut(&mut Self, &Value) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let Some(items) = value.as_list() else {
-            return self.reject(&format!("{what} must be a list"));
-        };
-        let mut read_items = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            self.path.push(Step::Index(index));
-            read_items.extend(read(self, item));
-            self.path.pop();
-        }
-        Some(read_items)
-    }
-
-    fn under<T>(&mut self, map: &Map, key: &str, read: impl FnOnce(&mut Self, &Value) -> Option<T>) -> Option<T> {
-        let value = map.get(key)?;
-        self.path.push(Step::Key(key.into()));
-        let read = read(self, value);
-        self.path.pop();
-        read
-    }
-
-    fn reject<T>(&mut self, message: &str) -> Option<T> {
-        self.problem(message, None);
-        None
-    }
-
-    fn problem(&mut self, message: &str, help: Option<&str>) {
-        let problem =
-            ScriptProblem { path: self.path.clone(), message: message.to_owned(), help: help.map(str::to_owned) };
-        self.problems.push(problem);
+        Some(Limits {
+            requests_per_minute: self.under(map, "requests_per_minute", Self::positive),
+            tokens_per_minute: self.under(map, "tokens_per_minute", Self::positive),
+            burst: burst.unwrap_or(Limits::default().burst),
+        })
     }
 }
 
 impl Entry {
     fn silent(delay: Duration) -> Self {
         Self {
-            user: None,
-            system: None,
-            model: None,
+            when: When::default(),
             find: None,
             reply: None,
+            refusal: None,
+            filter: None,
             tool_calls: Vec::new(),
-            finish_reason: None,
+            finish_reason: "stop".into(),
             delay,
             usage: None,
             faults: Vec::new(),
+        }
+    }
+
+    /// Why its reply ends, where it does not say.
+    fn usual_end(&self) -> &'static str {
+        let stops = |filter: &Filter| matches!(filter.state, FilterState::Input | FilterState::Output);
+        match self {
+            _ if self.filter.as_ref().is_some_and(stops) => "content_filter",
+            _ if self.refusal.is_none() && !self.tool_calls.is_empty() => "tool_calls",
+            _ => "stop",
         }
     }
 }

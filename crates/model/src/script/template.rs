@@ -19,6 +19,7 @@ enum Piece {
     Model,
     User,
     System,
+    Tool,
 }
 
 /// What an entry gives its templates, besides what every request has.
@@ -35,6 +36,7 @@ pub(super) struct Filling<'a> {
     pub(super) model: &'a str,
     pub(super) user: &'a str,
     pub(super) system: &'a str,
+    pub(super) tool: &'a str,
 }
 
 impl Template {
@@ -86,6 +88,7 @@ impl Template {
                 Piece::Model => filling.model,
                 Piece::User => filling.user,
                 Piece::System => filling.system,
+                Piece::Tool => filling.tool,
             })
             .collect()
     }
@@ -112,6 +115,7 @@ fn piece(name: &str, places: &Places) -> Result<Piece, String> {
         "model" => Ok(Piece::Model),
         "user" => Ok(Piece::User),
         "system" => Ok(Piece::System),
-        _ => Err(format!("`${{{name}}}` is neither a capture of `when.user` nor `model`, `user` or `system`")),
+        "tool" => Ok(Piece::Tool),
+        _ => Err(format!("`${{{name}}}` is neither a capture of `when.user` nor `model`, `user`, `system` or `tool`")),
     }
 }

@@ -8,11 +8,12 @@ use sluicegate_config::{Connection, ConnectionKind, Limits, Retry, Timeouts};
 use sluicegate_model::{
     About, CallContext, CallNotice, ChatModel as _, ChatReply, ChatRequest, ModelError, Notices, Phase, Prompt, Usage,
 };
-use sluicegate_value::{Map, Value};
+use sluicegate_value::Map;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::Layered;
+use crate::ask::{Answer, Ask};
 use crate::transport::{Attempt, Transport};
 
 /// Answers each attempt by its number in the whole test, from 1.
@@ -25,13 +26,13 @@ struct Fake<F> {
 }
 
 impl<F: Fn(u32, &Attempt<'_>) -> Result<ChatReply, ModelError> + Send + Sync> Transport for Fake<F> {
-    async fn send(&self, _: &ChatRequest, attempt: &Attempt<'_>) -> Result<ChatReply, ModelError> {
+    async fn send(&self, _: &Ask<'_>, attempt: &Attempt<'_>) -> Result<Answer, ModelError> {
         let number = self.sent.fetch_add(1, Ordering::SeqCst) + 1;
         let now = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_in_flight.fetch_max(now, Ordering::SeqCst);
         sleep(self.takes).await;
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        (self.answer)(number, attempt)
+        (self.answer)(number, attempt).map(|reply| Answer::Chat(Box::new(reply)))
     }
 }
 
@@ -46,13 +47,8 @@ fn layered_with<F>(limits: Limits, timeouts: Timeouts, retry: Retry, takes_ms: u
 where
     F: Fn(u32, &Attempt<'_>) -> Result<ChatReply, ModelError> + Send + Sync + 'static,
 {
-    let connection = Connection {
-        name: "test".into(),
-        kind: ConnectionKind::Other { type_name: "test".to_owned() },
-        limits,
-        timeouts,
-        retry,
-    };
+    let kind = ConnectionKind::Other { type_name: "test".to_owned() };
+    let connection = Connection { limits, timeouts, retry, ..Connection::new("test", kind) };
     let about = About { connection: "test".into(), provider: "test".into(), host: "".into(), port: 0 };
     let fake = Fake {
         answer,
@@ -73,18 +69,14 @@ fn request() -> ChatRequest {
         parameters: Map::new(),
         stream: false,
         called_from: "".into(),
+        api: None,
     }
 }
 
 fn reply() -> ChatReply {
     ChatReply {
-        text: Some("ok".into()),
-        message: Value::Null,
-        finish_reason: None,
-        model: None,
-        id: None,
         usage: Usage { input_tokens: Some(60), output_tokens: Some(40), ..Usage::default() },
-        body: Value::Null,
+        ..ChatReply::of_text("ok")
     }
 }
 
@@ -318,7 +310,7 @@ async fn seconds_for(limits: Limits, calls: u32) -> u64 {
 async fn requests_per_minute_are_kept() {
     let limits = Limits { max_in_flight: 1000, requests_per_minute: Some(120), ..Limits::default() };
     let seconds = seconds_for(limits, 600).await;
-    assert!((298..=300).contains(&seconds), "{seconds} s for 600 requests at 120 a minute");
+    assert!((300..=310).contains(&seconds), "{seconds} s for 600 requests at 120 a minute");
 }
 
 #[tokio::test(start_paused = true)]

@@ -47,12 +47,141 @@ async fn a_wrong_key() {
         "connection `c` refused the key (401): Incorrect API key provided: ***.",
     )
     .await;
-    check_fails(
-        Answer::json(403, &json!({ "statusCode": 403, "message": "Access denied." })),
-        "key_refused",
-        "connection `c` refused the key (403): Access denied.",
-    )
-    .await;
+}
+
+/// Each of these fails a call at once, with this error.
+#[tokio::test]
+async fn every_refusal_says_what_to_change() {
+    let says = |code: &str, message: &str| json!({ "error": { "code": code, "message": message } });
+    let typed = |kind: &str, message: &str| json!({ "type": "error", "error": { "type": kind, "message": message } });
+    let refused = "the endpoint refused the request";
+    let cases = [
+        // Keys and identities.
+        (403, json!({ "statusCode": 403, "message": "Access denied." }), "key_refused", "connection `c` refused the key (403): Access denied.".to_owned()),
+        (
+            401,
+            says("PermissionDenied", "The principal `x` lacks the required data action `chat/completions/action`."),
+            "key_refused",
+            "connection `c` refused the key (401): The principal `x` lacks the required data action \
+             `chat/completions/action`; give the identity the role `Cognitive Services OpenAI User` on this resource; that \
+             takes some minutes to work"
+                .to_owned(),
+        ),
+        (
+            403,
+            says("AuthenticationTypeDisabled", "Key based authentication is disabled for this resource."),
+            "key_refused",
+            "connection `c` refused the key (403): Key based authentication is disabled for this resource; the resource takes \
+             no keys: set the connection's `auth: entra`"
+                .to_owned(),
+        ),
+        (
+            403,
+            says("403", "Access denied due to Virtual Network/Firewall rules."),
+            "rejected",
+            format!(
+                "{refused} (403): Access denied due to Virtual Network/Firewall rules; the resource does not let this \
+                 machine's network in: allow it in the resource's network settings, or use its private endpoint"
+            ),
+        ),
+        (401, typed("authentication_error", "invalid x-api-key"), "key_refused", "connection `c` refused the key (401): invalid x-api-key".to_owned()),
+        // Models and paths.
+        (
+            404,
+            says("model_not_found", "The model `gpt-test` does not exist or you do not have access to it."),
+            "unknown_model",
+            "connection `c` has no model or deployment `gpt-test`: The model `gpt-test` does not exist or you do not have \
+             access to it."
+                .to_owned(),
+        ),
+        (404, json!({ "error": "model 'gpt-test' not found" }), "unknown_model", "connection `c` has no model or deployment `gpt-test`: model 'gpt-test' not found".to_owned()),
+        (
+            404,
+            says("404", "Resource not found"),
+            "rejected",
+            format!(
+                "{refused} (404): Resource not found; nothing listens at this path: look at the connection's address and at \
+                 its `api` and `api_version`"
+            ),
+        ),
+        (
+            404,
+            json!({ "detail": "Not Found" }),
+            "rejected",
+            format!(
+                "{refused} (404): Not Found; nothing listens at this path: look at the connection's address and at its `api` \
+                 and `api_version`"
+            ),
+        ),
+        (
+            400,
+            says("BadRequest", "API version not supported"),
+            "rejected",
+            format!(
+                "{refused} (400): API version not supported; give the connection an `api_version` that the service knows, or \
+                 `api: v1`"
+            ),
+        ),
+        // Length.
+        (400, typed("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"), "too_long", "the request is too long: prompt is too long: 9 tokens > 8 maximum".to_owned()),
+        (413, says("tokens_limit_reached", "Request body too large."), "too_long", "the request is too long: Request body too large.".to_owned()),
+        // Money.
+        (402, says("402", "Insufficient Balance"), "rate_limited", "rate limited: Insufficient Balance".to_owned()),
+        (403, json!({ "statusCode": 403, "message": "Quota exceeded." }), "rate_limited", "rate limited: Quota exceeded.".to_owned()),
+        // Whatever else, with whatever there is of words.
+        (400, json!([{ "error": { "code": 400, "message": "Bad thing.", "status": "INVALID" } }]), "rejected", format!("{refused} (400): Bad thing.")),
+        (422, json!({ "detail": [{ "loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user'" }] }), "rejected", format!("{refused} (422): messages.role: Input should be 'user'")),
+    ];
+    for (status, body, code, expected) in cases {
+        check_fails(Answer::json(status, &body), code, &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_however_it_is_said() {
+    let typed = |kind: &str| json!({ "type": "error", "error": { "type": kind, "message": "busy" } });
+    let says = |message: &str| json!({ "error": { "message": message } });
+    for (status, body, code) in [
+        (529, typed("overloaded_error"), "rate_limited"),
+        (429, typed("rate_limit_error"), "rate_limited"),
+        (500, typed("api_error"), "server_failed"),
+        (503, json!({ "error": "Model x is currently loading", "estimated_time": 0.01 }), "server_failed"),
+        (424, says("Failed dependency"), "server_failed"),
+        (409, says("conflict"), "server_failed"),
+        (499, says("the client went away"), "server_failed"),
+        (200, typed("overloaded_error"), "rate_limited"),
+    ] {
+        check_tried_again(Answer::json(status, &body), code).await;
+    }
+    // A gateway's quota: the key is fine.
+    let quota = json!({ "statusCode": 403, "message": "Out of call volume quota." });
+    check_tried_again(Answer::json(403, &quota).header("retry-after-ms", "5"), "rate_limited").await;
+}
+
+#[tokio::test]
+async fn a_quota_says_when_it_comes_back_and_which_it_is() {
+    let replenished =
+        json!({ "statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 01:12:33." });
+    let (outcome, count) = after([Answer::json(403, &replenished)]).await;
+    assert_eq!((outcome.error().retry_after(), count), (Some(Duration::from_secs(4353)), 1));
+    let exhausted = Answer::error(429, "429", "Too many.")
+        .header("x-ratelimit-limit-tokens", "60000")
+        .header("x-ratelimit-remaining-tokens", "0")
+        .header("x-ratelimit-reset-tokens", "20m");
+    let (outcome, _) = after([exhausted]).await;
+    let expected = "rate limited, retry after 20 min: Too many; of 60000 tokens a minute none are left";
+    assert_eq!(outcome.error().to_string(), expected);
+}
+
+#[tokio::test]
+async fn an_error_names_its_request() {
+    for name in ["apim-request-id", "x-request-id", "x-ms-request-id", "request-id"] {
+        let answer = Answer::error(400, "x", "No.").header(name, "ab-12");
+        check_fails(answer, "rejected", "the endpoint refused the request (400): No. (request id ab-12)").await;
+    }
+    let body = json!({ "error": { "type": "invalid_request_error", "message": "No." }, "request_id": "req_1" });
+    check_fails(Answer::json(400, &body), "rejected", "the endpoint refused the request (400): No. (request id req_1)")
+        .await;
 }
 
 #[tokio::test]
@@ -78,28 +207,6 @@ async fn a_request_that_is_too_long() {
     let says = "This model's maximum context length is 4096 tokens.";
     let expected = format!("the request is too long: {says}");
     check_fails(Answer::error(400, "context_length_exceeded", says), "too_long", &expected).await;
-}
-
-#[tokio::test]
-async fn a_content_filter() {
-    let body = json!({ "error": {
-        "message": "The response was filtered.", "code": "content_filter", "param": "prompt",
-        "innererror": { "code": "ResponsibleAIPolicyViolation", "content_filter_result": {
-            "hate": { "filtered": false, "severity": "safe" },
-            "violence": { "filtered": true, "severity": "medium" },
-        } },
-    } });
-    let expected = "stopped by a content filter: The response was filtered. (violence: medium)";
-    check_fails(Answer::json(400, &body), "filtered", expected).await;
-}
-
-#[tokio::test]
-async fn a_filtered_reply_is_a_reply() {
-    let body =
-        json!({ "choices": [{ "index": 0, "message": { "role": "assistant" }, "finish_reason": "content_filter" }] });
-    let (outcome, _) = after([Answer::json(200, &body)]).await;
-    let reply = outcome.result.unwrap();
-    assert_eq!((reply.text, reply.finish_reason.as_deref()), (None, Some("content_filter")));
 }
 
 #[tokio::test]

@@ -2,15 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "the tests' own helpers fail by panicking, as tests do")]
 
+mod adapt;
+mod anthropic;
+mod embeddings;
 mod faults;
+mod fetch;
+mod filters;
+mod gateway;
+mod golden;
+mod identity;
+mod proxy;
 mod requests;
+mod responses;
+mod serverless;
 mod simulated;
 mod streams;
+mod tls;
+mod wire_vectors;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sluicegate_config::{Connection, ConnectionKind, Limits, Retry, Secret, Timeouts};
+use sluicegate_config::{Auth, AzureApi, Connection, ConnectionKind, Retry, Secret};
 use sluicegate_model::{
     CallContext, CallNotice, ChatModel, ChatReply, ChatRequest, Message, ModelError, Models, Notices, Prompt,
 };
@@ -20,26 +33,28 @@ use sluicegate_value::Map;
 const KEY: &str = "sk-secret-0123456789";
 
 fn azure(url: &str) -> ConnectionKind {
-    ConnectionKind::AzureOpenAi {
-        api_base: url.to_owned(),
-        api_key: Some(Secret::new(KEY)),
-        api_version: Some("2024-02-01".to_owned()),
-        v1: false,
-    }
+    azure_api(url, AzureApi::Dated("2024-02-01".to_owned()))
+}
+
+fn azure_api(url: &str, api: AzureApi) -> ConnectionKind {
+    ConnectionKind::AzureOpenAi { api_base: url.to_owned(), auth: Auth::Key(Secret::new(KEY)), api, responses: false }
 }
 
 fn open_ai(url: &str) -> ConnectionKind {
-    ConnectionKind::OpenAi { base_url: format!("{url}/v1"), api_key: Some(Secret::new(KEY)), organization: None }
+    ConnectionKind::OpenAi {
+        base_url: format!("{url}/v1"),
+        api_key: Some(Secret::new(KEY)),
+        organization: None,
+        responses: false,
+    }
 }
 
 /// A connection named `c` with pauses of a millisecond.
 fn connection(kind: ConnectionKind) -> Connection {
+    let millisecond = Duration::from_millis(1);
     Connection {
-        name: "c".into(),
-        kind,
-        limits: Limits::default(),
-        timeouts: Timeouts::default(),
-        retry: Retry { max_attempts: 3, initial: Duration::from_millis(1), max: Duration::from_millis(1) },
+        retry: Retry { max_attempts: 3, initial: millisecond, max: millisecond },
+        ..Connection::new("c", kind)
     }
 }
 
@@ -58,6 +73,7 @@ fn request() -> ChatRequest {
         parameters: Map::new(),
         stream: false,
         called_from: "aoai-tool".into(),
+        api: None,
     }
 }
 
@@ -93,6 +109,7 @@ impl Notices for Ears {
                 let then = if retry_in.is_some() { "again" } else { "no more" };
                 format!("attempt {attempt} failed: {}, {then}", error.code())
             }
+            CallNotice::Adapted { parameter, adaptation, .. } => format!("adapted {parameter}: {adaptation:?}"),
             CallNotice::FirstChunk { .. } => "first chunk".to_owned(),
             CallNotice::Chunk { text } => format!("chunk {text:?}"),
         };

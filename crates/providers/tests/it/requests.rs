@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use sluicegate_config::{Connection, ConnectionKind, Proxies, Secret};
+use sluicegate_config::{Auth, AzureApi, Connection, ConnectionKind, Proxies, Secret};
 use sluicegate_model::{CallContext, ChatRequest, Content, Message, ModelError, Models as _, Prompt, TraceContext};
 use sluicegate_providers::{Options, connect};
 use sluicegate_testkit::endpoint::{Endpoint, Heard};
 use sluicegate_value::{Map, Value, json};
 
-use crate::{KEY, azure, call, connection, model, models, open_ai, request};
+use crate::{KEY, azure, azure_api, call, connection, model, models, open_ai, request};
 
 async fn heard(kind: ConnectionKind, request: &ChatRequest, endpoint: &Endpoint) -> Heard {
     call(&*model(connection(kind)), request).await.result.unwrap();
@@ -32,7 +32,7 @@ fn from_body(body: &Value) -> ChatRequest {
         }
     };
     let stream = parameters.get("stream").and_then(Value::as_bool).unwrap_or_default();
-    ChatRequest { model, prompt, parameters, stream, called_from: "aoai-tool".into() }
+    ChatRequest { model, prompt, parameters, stream, called_from: "aoai-tool".into(), api: None }
 }
 
 #[tokio::test]
@@ -64,8 +64,7 @@ async fn azure_addresses_in_every_form() {
     let deployment = "/openai/deployments/gpt-test/chat/completions?api-version=2024-02-01";
     for base in [url.clone(), format!("{url}/"), format!("{url}/openai"), format!("{url}/openai/v1/")] {
         assert_eq!(heard(azure(&base), &request(), &endpoint).await.path, deployment);
-        let ConnectionKind::AzureOpenAi { api_base, api_key, .. } = azure(&base) else { unreachable!() };
-        let v1 = ConnectionKind::AzureOpenAi { api_base, api_key, api_version: None, v1: true };
+        let v1 = azure_api(&base, AzureApi::V1);
         assert_eq!(heard(v1, &request(), &endpoint).await.path, "/openai/v1/chat/completions");
     }
     let gateway = azure(&format!("{url}/gateway/team%20a"));
@@ -84,6 +83,7 @@ async fn open_ai_addresses_and_headers() {
             base_url: base,
             api_key: Some(Secret::new(format!(" {KEY}\n"))),
             organization: Some("org-1".to_owned()),
+            responses: false,
         };
         let heard = heard(kind, &request(), &endpoint).await;
         assert_eq!(heard.path, "/v1/chat/completions");
@@ -102,7 +102,7 @@ async fn open_ai_addresses_and_headers() {
 async fn a_server_on_this_machine_needs_no_key() {
     let endpoint = Endpoint::start();
     for api_key in [None, Some(Secret::new(""))] {
-        let kind = ConnectionKind::OpenAi { base_url: endpoint.url(), api_key, organization: None };
+        let kind = ConnectionKind::OpenAi { base_url: endpoint.url(), api_key, organization: None, responses: false };
         assert_eq!(heard(kind, &request(), &endpoint).await.header("authorization"), None);
     }
 }
@@ -185,7 +185,7 @@ async fn a_proxy_that_nobody_runs_is_named_without_its_password() {
     let proxies = Proxies { http: Some(format!("http://u:hunter2@{closed}")), ..Proxies::default() };
     let models = connect(vec![connection(open_ai("http://far.invalid"))], Options { proxies, ..Options::default() });
     let error = call(&*models.chat(&"c".into()).unwrap(), &request()).await.result.unwrap_err().to_string();
-    let expected = format!("cannot reach http://far.invalid: by way of the proxy http://{closed}: ");
+    let expected = format!("cannot reach http://far.invalid: its proxy http://{closed} cannot be reached: ");
     assert!(error.starts_with(&expected) && !error.contains("hunter2"), "{error}");
 }
 
@@ -194,7 +194,7 @@ async fn tls_is_spoken_to_https_addresses() {
     let endpoint = Endpoint::start();
     let outcome = call(&*model(connection(open_ai(&endpoint.url().replace("http:", "https:")))), &request()).await;
     let message = outcome.error().to_string();
-    assert!(message.starts_with("cannot reach https://127.0.0.1:") && message.contains("corrupt message"), "{message}");
+    assert!(message.contains("does not speak TLS"), "{message}");
     assert_eq!(endpoint.count(), 0);
 }
 
@@ -214,32 +214,28 @@ fn check_misconfigured(kind: ConnectionKind, expected: &str) {
 
 #[test]
 fn settings_that_cannot_work_are_told_before_any_call() {
-    let with = |api_base: &str, api_key: Option<&str>, api_version: Option<&str>| ConnectionKind::AzureOpenAi {
+    let with = |api_base: &str, api_key: &str, api_version: &str| ConnectionKind::AzureOpenAi {
         api_base: api_base.to_owned(),
-        api_key: api_key.map(Secret::new),
-        api_version: api_version.map(str::to_owned),
-        v1: false,
+        auth: Auth::Key(Secret::new(api_key)),
+        api: AzureApi::Dated(api_version.to_owned()),
+        responses: false,
     };
-    let (base, version) = ("https://x.openai.azure.com", Some("2024-02-01"));
-    check_misconfigured(with(base, None, version), "connection `c`: has no `api_key`");
-    check_misconfigured(with(base, Some(" "), version), "connection `c`: its `api_key` is empty");
+    let (base, version) = ("https://x.openai.azure.com", "2024-02-01");
+    check_misconfigured(with(base, " ", version), "connection `c`: its `api_key` is empty");
+    check_misconfigured(with(base, "a\nb", version), "connection `c`: its `api_key` holds characters that no key has");
+    check_misconfigured(with(base, KEY, " "), "connection `c`: has no `api_version` (and is not `api: v1`)");
+    check_misconfigured(with("", KEY, version), "connection `c`: its `api_base` is empty");
     check_misconfigured(
-        with(base, Some("a\nb"), version),
-        "connection `c`: its `api_key` holds characters that no key has",
-    );
-    check_misconfigured(with(base, Some(KEY), None), "connection `c`: has no `api_version` (and is not `api: v1`)");
-    check_misconfigured(with("", Some(KEY), version), "connection `c`: its `api_base` is empty");
-    check_misconfigured(
-        with("x.openai.azure.com", Some(KEY), version),
+        with("x.openai.azure.com", KEY, version),
         "connection `c`: its `api_base` is not an address: relative URL without a base",
     );
     check_misconfigured(
-        with("ftp://x", Some(KEY), version),
+        with("ftp://x", KEY, version),
         "connection `c`: its `api_base` must begin with https:// or http://",
     );
     check_misconfigured(
-        ConnectionKind::Other { type_name: "serverless".to_owned() },
-        "connection `c` does not offer chat, for this version does not speak its type `serverless`",
+        ConnectionKind::Other { type_name: "weaviate".to_owned() },
+        "connection `c` does not offer models, for this version does not speak its type `weaviate`",
     );
 }
 

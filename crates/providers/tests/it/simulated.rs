@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sluicegate_config::ConnectionKind;
+use sluicegate_config::{Connection, ConnectionKind, Retry};
 use sluicegate_model::{ChatRequest, Message, Models as _, Prompt};
 use sluicegate_providers::read_script;
 use sluicegate_source::SourceFile;
@@ -52,6 +52,34 @@ async fn what_no_reply_fits_is_unscripted() {
         "the script of connection `c` has no reply for this request: model `gpt-test`, system `Be brief.`, user `Hello?`"
     );
     assert_eq!(outcome.told.len(), 2);
+}
+
+/// What the only fault of a script comes to at a connection.
+async fn check_fault(fault: &str, expected: &str, code: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let kind = script(folder.path(), &format!("default: ok\nfaults: [{fault}]\n"));
+    let connection = Connection { retry: Retry { max_attempts: 1, ..Retry::default() }, ..connection(kind) };
+    let outcome = call(&*model(connection), &request()).await;
+    assert_eq!((outcome.error().to_string().as_str(), outcome.error().code()), (expected, code));
+}
+
+#[tokio::test]
+async fn a_fault_is_the_error_that_a_real_endpoint_would_cause() {
+    check_fault("{ status: 401 }", "connection `c` refused the key (401): the script says so", "key_refused").await;
+    check_fault(
+        "{ status: 403, retry_after_ms: 250 }",
+        "rate limited, retry after 250 ms: the script says so",
+        "rate_limited",
+    )
+    .await;
+    check_fault("{ status: 503, message: busy }", "the endpoint failed (503): busy", "server_failed").await;
+    check_fault(
+        "{ status: 400, code: context_length_exceeded, message: 10 of 5 }",
+        "the request is too long: 10 of 5",
+        "too_long",
+    )
+    .await;
+    check_fault("{ status: 529, message: overloaded }", "rate limited: overloaded", "rate_limited").await;
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use sluicegate_events::{EventKind, Journal as _};
+use sluicegate_events::{EventKind, FetchEnd, Journal as _};
+use sluicegate_model::Adaptation;
 use sluicegate_store::{Command, Durability, StoreError};
 use sluicegate_value::{Blob, Map, Value};
 
-use crate::sample::{append, event, finished_node, numbered, place, run_id, started, wait, written};
+use crate::sample::{append, embedded, event, finished_node, numbered, place, run_id, started, usage, wait, written};
 
 /// Appends a node's output and expects to read it back, word for word.
 fn check_comes_back(output: Value) {
@@ -45,6 +46,34 @@ fn large_values_come_back_at_any_depth() {
     check_comes_back((0..20_000i64).map(Value::from).collect::<Vec<_>>().into());
     check_comes_back((0..600).map(|n| Value::from(format!("{n}{}", long_text("b")))).collect::<Vec<_>>().into());
     check_comes_back(Value::from("x".repeat(10 * 1024 * 1024)));
+}
+
+/// Appends an event and expects to read it back, word for word.
+fn check_kind_comes_back(kind: EventKind) {
+    let place = place();
+    let run = written(&place.store, "one", vec![kind.clone()]);
+    assert_eq!(place.store.open_run(&run).unwrap().events().unwrap(), [event(&run, 1, kind)]);
+}
+
+#[test]
+fn calls_of_every_sort_come_back() {
+    let adapted = |adaptation| EventKind::ModelCallAdapted {
+        call: 0,
+        connection: "aoai".into(),
+        model: "gpt".into(),
+        parameter: "max_tokens".into(),
+        adaptation,
+        message: "use the other one".into(),
+    };
+    check_kind_comes_back(adapted(Adaptation::Dropped));
+    check_kind_comes_back(adapted(Adaptation::Renamed("max_completion_tokens".into())));
+    let (method, url, host) = ("GET".to_owned(), "https://api.test/x".to_owned(), "api.test".to_owned());
+    check_kind_comes_back(EventKind::FetchStarted { call: 0, method, url, host, port: 443 });
+    check_kind_comes_back(EventKind::FetchFinished { call: 0, end: FetchEnd::Answered { status: 404, size: 9 } });
+    // As models give them: numbers of which every digit counts, in lists that are kept apart from their event.
+    let vector = |seed: u32| (0..3072).map(|index| f64::from(seed + index).sin() / 7.0).collect::<Vec<f64>>();
+    check_kind_comes_back(embedded(vec![vector(1), vector(2)], usage(7, 0), 0.1));
+    check_kind_comes_back(embedded(vec![vec![1.0, -0.0, 5e-324, f64::MAX]], usage(7, 0), 0.1));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use sluicegate_events::{EventKind, RunStatus, RunSummary};
 use sluicegate_store::{Durability, RunFilter, ShownStatus, Store, StoreError};
 
-use crate::sample::{append, event, place, replied, run_finished, run_id, started, usage, written};
+use crate::sample::{append, embedded, event, place, replied, run_finished, run_id, started, usage, written};
 
 /// Lists everything, one `id flow environment status tokens` per run.
 fn listed(store: &Store, filter: &RunFilter) -> Vec<String> {
@@ -43,6 +43,15 @@ fn a_run_shows_how_it_stands() {
     assert_eq!(rows[0].cost, Some(0.75));
     assert_eq!(rows[2].failure.as_deref(), Some("node `answer` failed"));
     assert!(rows[3].finished > rows[3].started);
+}
+
+#[test]
+fn vectors_count_like_replies() {
+    let place = place();
+    let calls = vec![started("f", None), embedded(vec![vec![0.5]], usage(7, 0), 0.25), replied(usage(1, 1), 0.5)];
+    written(&place.store, "a", calls);
+    let rows = place.store.list(&RunFilter::default()).unwrap();
+    assert_eq!((rows[0].usage, rows[0].cost), (usage(8, 1), Some(0.75)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sluicegate_events::{
     CallEnd, Event, EventKind, Failure, NodePath, Outcome, PlanHashes, RunId, RunStatus, Scope, SpanRef,
 };
-use sluicegate_model::{ChatReply, Usage};
+use sluicegate_model::{ChatReply, EmbeddingReply, Usage};
 use sluicegate_store::{Durability, RunJournal, Store};
 use sluicegate_value::{Map, Value};
 
@@ -92,9 +92,17 @@ pub(crate) fn replied(used: Usage, cost: f64) -> EventKind {
         model: Some("gpt-4o-mini".into()),
         id: Some("chatcmpl-1".into()),
         usage: used,
+        filter: None,
+        refusal: None,
         body: Value::Null,
     };
     let end = CallEnd::Replied { reply: Box::new(reply) };
+    EventKind::ModelCallFinished { call: 0, end, attempts: 1, first_chunk_us: None, cost: Some(cost) }
+}
+
+pub(crate) fn embedded(vectors: Vec<Vec<f64>>, used: Usage, cost: f64) -> EventKind {
+    let reply = EmbeddingReply { vectors, model: Some("text-embedding-3-small".into()), usage: used };
+    let end = CallEnd::Embedded { reply: Box::new(reply) };
     EventKind::ModelCallFinished { call: 0, end, attempts: 1, first_chunk_us: None, cost: Some(cost) }
 }
 

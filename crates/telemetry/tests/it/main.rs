@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in the checks that tests share, a failure is the test's")]
 
+mod calls;
 mod delivery;
 mod resumed;
 mod sample;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sluicegate_events::{
-    CallEnd, Event, EventKind, Failure, Listener as _, NodePath, Outcome, PlanHashes, RunId, RunStatus, Scope, SpanRef,
+    CallEnd, Event, EventKind, Failure, Listener as _, NodePath, Operation, Outcome, PlanHashes, RunId, RunStatus,
+    Scope, SpanRef,
 };
 use sluicegate_model::{ChatReply, Usage};
 use sluicegate_telemetry::{Telemetry, TelemetrySettings};
@@ -91,15 +92,27 @@ impl Story {
     }
 
     pub(crate) fn call(&mut self, span: u64, node: u64, path: &str, request: Value) -> &mut Self {
+        self.call_as(Some(Operation::Chat), span, node, path, request)
+    }
+
+    pub(crate) fn call_as(
+        &mut self,
+        operation: Option<Operation>,
+        span: u64,
+        node: u64,
+        path: &str,
+        request: Value,
+    ) -> &mut Self {
         let kind = EventKind::ModelCallStarted {
             call: 0,
+            operation,
             connection: "aoai".into(),
             provider: "azure.ai.openai".into(),
             host: "example.openai.azure.com".into(),
             port: 443,
             model: "gpt-4o-mini".into(),
             request,
-            stream: true,
+            stream: operation != Some(Operation::Embeddings),
             request_hash: "h".into(),
         };
         self.add(span, Some(node), path, kind)
@@ -165,6 +178,8 @@ pub(crate) fn reply() -> CallEnd {
             model: Some("gpt-4o-mini-2024-07-18".into()),
             id: Some("chatcmpl-1".into()),
             usage: usage(),
+            filter: None,
+            refusal: None,
             body: Value::Null,
         }),
     }

@@ -1,0 +1,3 @@
+//! What other crates and other versions see of events.
+
+mod before;

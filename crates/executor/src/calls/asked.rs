@@ -1,0 +1,101 @@
+//! What is asked, as events tell it and as a resumed run finds it again.
+
+use std::fmt::Write as _;
+
+use sluicegate_model::{ChatApi, ChatRequest, EmbeddingRequest, Prompt};
+use sluicegate_value::{Map, Value};
+
+/// A request's body as events tell it: messages or prompt first, then the parameters.
+pub(super) fn chat_body(request: &ChatRequest) -> Value {
+    let mut body = Map::new();
+    match &request.prompt {
+        Prompt::Messages(messages) => {
+            body.insert("messages", messages.iter().map(|message| message.to_value()).collect::<Vec<_>>())
+        }
+        Prompt::Text(text) => body.insert("prompt", text.clone()),
+    };
+    with_parameters(body, &request.parameters)
+}
+
+/// A request's body as events tell it: texts first, then the parameters.
+pub(super) fn embedding_body(request: &EmbeddingRequest) -> Value {
+    with_parameters(Map::from([("input", request.input.to_value())]), &request.parameters)
+}
+
+fn with_parameters(mut body: Map, parameters: &Map) -> Value {
+    for (name, value) in parameters {
+        body.insert(name.clone(), value.clone());
+    }
+    body.into()
+}
+
+/// A chat API in one word.
+pub(super) fn api_word(api: ChatApi) -> &'static str {
+    match api {
+        ChatApi::Completions => "completions",
+        ChatApi::Responses => "responses",
+    }
+}
+
+/// Names what is asked, whoever is asked: SHA-256 over provider, model, the body with sorted keys, the repeat, and the API
+/// where it is not the connection's usual one.
+pub(super) fn request_hash(provider: &str, model: &str, body: &Value, repeat: u32, api: Option<&str>) -> String {
+    let mut canonical = String::new();
+    for text in [provider, model] {
+        sluicegate_value::json::write_string(text, &mut canonical);
+        canonical.push('\n');
+    }
+    canonical.push_str(&sorted(body).to_json());
+    let _ = write!(canonical, "\n{repeat}");
+    if let Some(api) = api {
+        let _ = write!(canonical, "\n{api}");
+    }
+    sluicegate_value::hash::sha256(canonical)
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::List(items) => items.iter().map(sorted).collect::<Vec<_>>().into(),
+        Value::Map(map) => {
+            let mut entries: Vec<_> = map.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            entries.into_iter().collect::<Map>().into()
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluicegate_value::json;
+
+    use super::*;
+
+    fn hash(body: &str, repeat: u32, api: Option<&str>) -> String {
+        request_hash("openai", "m", &json::read(body).unwrap(), repeat, api)
+    }
+
+    #[test]
+    fn the_order_of_keys_does_not_change_what_is_asked() {
+        let first = hash(r#"{"a":1,"b":[{"c":1,"d":2}]}"#, 0, None);
+        assert_eq!(first, hash(r#"{"b":[{"d":2,"c":1}],"a":1}"#, 0, None));
+        assert_ne!(first, hash(r#"{"a":1.0,"b":[{"c":1,"d":2}]}"#, 0, None), "1 and 1.0 are different bodies");
+        assert_ne!(first, hash(r#"{"a":1,"b":[{"c":1,"d":2}]}"#, 1, None), "repeats are asked anew");
+    }
+
+    #[test]
+    fn another_api_is_another_question() {
+        let all = [None, Some(api_word(ChatApi::Completions)), Some(api_word(ChatApi::Responses)), Some("embeddings")];
+        let hashes: std::collections::HashSet<String> = all.map(|api| hash("{}", 0, api)).into();
+        assert_eq!(hashes.len(), all.len());
+    }
+
+    #[test]
+    fn what_was_asked_by_earlier_versions_is_found_again() {
+        // From a journal of version 0.1.0.
+        let body = r#"{"messages":[{"role":"system","content":"say something"},{"role":"user","content":"hi"}],
+            "temperature":1.0,"top_p":1.0,"n":1,"max_tokens":64,"stream":false}"#;
+        let found = request_hash("simulated", "simulated", &json::read(body).unwrap(), 0, None);
+        assert_eq!(found, "fdddefc8369c9b6c8a99be27fa13c4e10f1494c1fa81c6396501547407fe9a3b");
+    }
+}
