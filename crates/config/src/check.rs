@@ -11,7 +11,8 @@ use crate::aliases::{CONNECTION_TYPES, connection_type};
 use crate::connection_file;
 use crate::keys::{
     AI_STUDIO_KEYS, AOAI_KEYS, AUTH_KEYS, CLIENT_CERTIFICATE_KEYS, DEPLOYED_KEYS, DEPLOYMENT_KEYS, HTTP_KEYS,
-    RETRY_KEYS, SECTION_KEYS, STORE_KEYS, TELEMETRY_KEYS, TIMEOUT_KEYS, TOP_KEYS, of_connection,
+    PASTED_KEYS, PYTHON_KEYS, RETRY_KEYS, SECTION_KEYS, STORE_KEYS, TELEMETRY_KEYS, TIMEOUT_KEYS, TOP_KEYS,
+    of_connection,
 };
 use crate::variables::looks_secret;
 
@@ -57,6 +58,7 @@ impl Checker<'_> {
                 "telemetry" => self.keys(entry, TELEMETRY_KEYS, Severity::Error),
                 "store" => self.keys(entry, STORE_KEYS, Severity::Error),
                 "http" => self.keys(entry, HTTP_KEYS, Severity::Error),
+                "python" => self.python(entry),
                 "aoai_config" => self.keys(entry, AOAI_KEYS, Severity::Warning),
                 "aistudio_config" => self.keys(entry, AI_STUDIO_KEYS, Severity::Warning),
                 "max_in_flight" => self.count(entry, ""),
@@ -115,8 +117,10 @@ impl Checker<'_> {
                     && entry.key.len() > 4
             };
             if SECTION_KEYS.contains(&&*entry.key) {
-                if &*entry.key == "http" {
-                    self.keys(entry, HTTP_KEYS, Severity::Error);
+                match &*entry.key {
+                    "http" => self.keys(entry, HTTP_KEYS, Severity::Error),
+                    "python" => self.python(entry),
+                    _ => {}
                 }
                 continue;
             }
@@ -152,7 +156,9 @@ impl Checker<'_> {
                     let name = format!("deployment `{}`", deployment.key);
                     checker.keys_of(deployment, &name, DEPLOYMENT_KEYS, Severity::Error);
                 }),
-                "headers" | "query" => self.each(entry, Self::written_secret),
+                "headers" | "query" | "configs" => self.each(entry, Self::written_secret),
+                // Whatever it is called.
+                "secrets" => self.each(entry, Self::written_value),
                 "max_in_flight" | "requests_per_minute" | "tokens_per_minute" => self.count(entry, &path),
                 _ => {}
             }
@@ -177,8 +183,19 @@ impl Checker<'_> {
             }
             return;
         };
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| !PASTED_KEYS.contains(&&*entry.key)) {
             self.key(entry, &name, &known, Severity::Error);
+        }
+    }
+
+    fn python(&mut self, entry: &Entry) {
+        self.keys(entry, PYTHON_KEYS, Severity::Error);
+        for inner in entry.value.as_map().unwrap_or_default() {
+            match &*inner.key {
+                "workers" => self.count(inner, "python."),
+                "start_timeout" => self.time(inner, "python.", Duration::from_nanos(1)),
+                _ => {}
+            }
         }
     }
 
@@ -240,8 +257,14 @@ impl Checker<'_> {
 
     /// A key in a file that is committed is no secret any more. The problem has no snippet, since that would show it.
     fn written_secret(&mut self, entry: &Entry) {
+        if looks_secret(&entry.key) {
+            self.written_value(entry);
+        }
+    }
+
+    fn written_value(&mut self, entry: &Entry) {
         let Some(text) = entry.value.as_str() else { return };
-        if !looks_secret(&entry.key) || text.contains('$') || text.len() < 12 {
+        if text.contains('$') || text.len() < 12 {
             return;
         }
         let file = &self.document.file;
@@ -257,7 +280,7 @@ impl Checker<'_> {
 }
 
 fn is_entra(node: &Node) -> bool {
-    node.as_str().and_then(connection_file::is_entra) == Some(true)
+    node.as_str().and_then(connection_file::way_of) == Some(connection_file::Way::Entra)
 }
 
 fn listed(names: &[&str]) -> String {

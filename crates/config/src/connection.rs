@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Secret;
+use crate::{ConnectionFacts, Secret};
 
 /// Where a model lives and its secret, every value resolved.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Connection {
     pub gateway: Gateway,
     /// What is known of its deployments.
     pub deployments: Deployments,
+    /// What code outside of us sees of it; of a kind that no model answers behind, all that there is.
+    pub facts: ConnectionFacts,
 }
 
 impl Connection {
@@ -31,6 +33,7 @@ impl Connection {
     #[must_use]
     pub fn new(name: &str, kind: ConnectionKind) -> Self {
         Self {
+            facts: ConnectionFacts::of_kind(name, &kind),
             name: name.into(),
             kind,
             limits: Limits::default(),
@@ -47,7 +50,7 @@ impl Connection {
         match &self.kind {
             ConnectionKind::AzureOpenAi { auth, .. } | ConnectionKind::Serverless { auth, .. } => match auth {
                 Auth::Key(key) => Some(key),
-                Auth::Entra(_) => None,
+                Auth::Entra(_) | Auth::Nothing => None,
             },
             ConnectionKind::OpenAi { api_key, .. } | ConnectionKind::Anthropic { api_key, .. } => api_key.as_ref(),
             ConnectionKind::Simulated { .. } | ConnectionKind::Other { .. } => None,
@@ -62,8 +65,9 @@ impl Connection {
         | ConnectionKind::Serverless { auth: Auth::Entra(entra), .. } = &self.kind
         {
             let own = [&entra.token, &entra.client_secret, &entra.github_token, &entra.identity_header];
-            secrets.extend(own.into_iter().flatten().cloned());
+            secrets.extend(own.into_iter().flatten().flat_map(Secret::parts));
         }
+        secrets.extend(self.facts.secrets.iter().map(|(_, secret)| secret.clone()));
         for (_, value) in self.gateway.headers.iter().chain(&self.gateway.query) {
             secrets.extend(value.parts());
         }
@@ -121,7 +125,7 @@ pub enum ConnectionKind {
         /// The script (YAML), an absolute path.
         script: PathBuf,
     },
-    /// A kind that prompt flow knows and this version does not speak; kept so that its name can be shown.
+    /// A kind of prompt flow's that no model answers behind: Python tools use it. Its values are the connection's `facts`.
     Other {
         /// The `type` as written.
         type_name: String,
@@ -158,6 +162,8 @@ pub enum Auth {
     Key(Secret),
     /// By an identity of Microsoft Entra.
     Entra(Box<Entra>),
+    /// By nothing that we show here: a gateway knows us by a client certificate or by its own headers (`auth: none`).
+    Nothing,
 }
 
 /// How to get a token of Microsoft Entra. What comes from variables is looked up already.

@@ -9,14 +9,15 @@ use sluicegate_source::Problem;
 use sluicegate_source::suggest::nearest;
 use sluicegate_value::{Map, Value};
 
-use crate::interpolate::{Piece, pieces};
+use crate::interpolate::{Piece, holds_secret, pieces};
 use crate::keys::SECTION_KEYS;
 use crate::layers::{Table, Tree, merge};
 use crate::reader::{Reader, resolve_tree};
 use crate::variables::{ALWAYS_SECRET, REQUESTS_CA_BUNDLE, SSL_CERT_FILE, looks_secret};
 use crate::{
-    Connection, HttpPolicy, Limits, ModelPrice, Project, Proxies, Redactor, Secret, Setting, Settings, Store,
-    Telemetry, Variable, Variables, connection_file, http_policy, prices, store, telemetry,
+    Connection, ConnectionFacts, HttpPolicy, Limits, ModelPrice, Project, Proxies, PythonSettings, Redactor, Secret,
+    Setting, Settings, Store, Telemetry, Variable, Variables, connection_file, http_policy, prices, python, store,
+    telemetry,
 };
 
 /// What holds for one flow in one config environment. A value's variables are looked up when it is asked for, so that
@@ -204,6 +205,14 @@ impl Environment {
         }])
     }
 
+    /// What Python code sees of a connection: class, configs and secrets as the original's object has them.
+    ///
+    /// # Errors
+    /// As [`Environment::connection`].
+    pub fn connection_facts(&self, name: &str) -> Result<ConnectionFacts, Vec<Problem>> {
+        Ok(self.connection(name)?.facts)
+    }
+
     /// The connection that a prompty describes in itself, under a name of its own; its variables are looked up already.
     ///
     /// # Errors
@@ -277,6 +286,14 @@ impl Environment {
     /// A value of the wrong type, or one that needs an unset variable.
     pub fn http_policy(&self) -> Result<HttpPolicy, Problem> {
         http_policy::read(&self.root, self.variables())
+    }
+
+    /// Which Python runs the flow's tools, and how.
+    ///
+    /// # Errors
+    /// A value of the wrong type, or one that needs an unset variable.
+    pub fn python(&self) -> Result<PythonSettings, Problem> {
+        python::read(&self.root, self.project(), self.variables())
     }
 
     /// How and where runs are kept.
@@ -358,9 +375,8 @@ impl Environment {
 /// Whether a dotted key holds a secret: by its last part's looks, or because it lies under a connection's `headers`,
 /// `query` or `secrets`, or under the collector's headers.
 pub(crate) fn is_secret_key(key: &str) -> bool {
-    let last = key.rsplit('.').next().unwrap_or(key);
     let of_custom = key.contains(".secrets.") && is_of_connection(key);
-    looks_secret(last) || key.contains("telemetry.headers") || of_custom || is_of_gateway(key)
+    holds_secret(key) || key.contains("telemetry.headers") || of_custom || is_of_gateway(key)
 }
 
 /// Whether a dotted key is a header or a piece of the query that a connection sends.

@@ -33,7 +33,7 @@ pub(crate) fn resolve(leaf: &Leaf, key: &str, variables: &Variables) -> Result<S
         value: leaf.value.clone(),
         origin: leaf.origin.clone(),
         variables: Vec::new(),
-        secret: looks_secret(key.rsplit('.').next().unwrap_or(key)),
+        secret: holds_secret(key),
         whole: false,
     };
     // What is no file's was not written as a template: a key from a flag or a variable is taken as it is.
@@ -82,6 +82,11 @@ pub(crate) fn resolve(leaf: &Leaf, key: &str, variables: &Variables) -> Result<S
     setting.secret |= used.iter().any(|(name, _)| looks_secret(name));
     setting.variables = used;
     Ok(setting)
+}
+
+/// Whether a dotted key holds a secret, by the looks of its last word. A certificate's `key` is the path of a file.
+pub(crate) fn holds_secret(key: &str) -> bool {
+    !key.ends_with("client_certificate.key") && looks_secret(key.rsplit('.').next().unwrap_or(key))
 }
 
 /// Takes a text apart. `${data.x}`, `${run.outputs.x}` and all else that is no variable's name is literal, and so is

@@ -19,6 +19,10 @@ pub struct Proxies {
     pub https: Option<String>,
     /// Hosts, domains and networks that are reached without one, separated by commas; those of this machine always are.
     pub except: Option<String>,
+    /// The variable that `http` was read from, such as `all_proxy`; for messages.
+    pub http_variable: Option<String>,
+    /// The variable that `https` was read from.
+    pub https_variable: Option<String>,
 }
 
 impl Proxies {
@@ -27,13 +31,20 @@ impl Proxies {
     pub fn from_variables(variables: &Variables) -> Self {
         let variable = |name: &str| {
             [name.to_lowercase(), name.to_owned()]
-                .iter()
-                .find_map(|name| variables.get_non_empty(name).map(|found| found.value.to_owned()))
+                .into_iter()
+                .find_map(|name| Some((variables.get_non_empty(&name)?.value.to_owned(), name)))
         };
-        Self {
-            http: variable(HTTP_PROXY).or_else(|| variable(ALL_PROXY)),
-            https: variable(HTTPS_PROXY).or_else(|| variable(ALL_PROXY)),
-            except: variable(NO_PROXY),
+        let (http, http_variable) = variable(HTTP_PROXY).or_else(|| variable(ALL_PROXY)).unzip();
+        let (https, https_variable) = variable(HTTPS_PROXY).or_else(|| variable(ALL_PROXY)).unzip();
+        Self { http, https, except: variable(NO_PROXY).map(|(except, _)| except), http_variable, https_variable }
+    }
+
+    /// The variable that names the proxy for addresses of a scheme, as it was set; the usual one if none was.
+    #[must_use]
+    pub fn variable(&self, scheme: &str) -> &str {
+        match scheme {
+            "https" => self.https_variable.as_deref().unwrap_or(HTTPS_PROXY),
+            _ => self.http_variable.as_deref().unwrap_or(HTTP_PROXY),
         }
     }
 
@@ -117,7 +128,10 @@ mod tests {
     fn lower_case_comes_first_and_one_may_stand_for_all() {
         let found = proxies(&[("HTTP_PROXY", "http://a"), ("http_proxy", "http://b"), ("ALL_PROXY", "http://c")]);
         assert_eq!(found.each().collect::<Vec<_>>(), [("http", "http://b"), ("https", "http://c")]);
+        assert_eq!((found.variable("http"), found.variable("https")), ("http_proxy", "ALL_PROXY"));
         assert_eq!(proxies(&[("HTTP_PROXY", " ")]).each().count(), 0);
+        let unnamed = Proxies { https: Some("http://a".to_owned()), ..Proxies::default() };
+        assert_eq!(unnamed.variable("https"), "HTTPS_PROXY");
     }
 
     #[test]

@@ -56,7 +56,14 @@ impl<'a> Reader<'a> {
     pub(crate) fn written_secret(&self, key: &str) -> Maybe<Secret> {
         match self.table.get(key) {
             Some(Tree::Leaf(leaf)) if leaf.value.is_null() => Ok(None),
-            _ => Ok(self.written_text(key)?.map(Secret::new)),
+            _ => match self.written_text(key)? {
+                Some(text) if is_placeholder(&text) => {
+                    let message = format!("`{}` holds a placeholder and no secret", self.key(key));
+                    let problem = self.problem(key, "config::placeholder", message);
+                    Err(problem.help("put the secret into a variable or `.env`, and write `${NAME}` here"))
+                }
+                text => Ok(text.map(Secret::new)),
+            },
         }
     }
 
@@ -242,6 +249,15 @@ impl<'a> Reader<'a> {
             (None, origin) => problem.help(format!("the value comes from {origin}")),
         }
     }
+}
+
+/// What stands in files for a secret that somebody has yet to give: `<user-input>`, `<your-key>`, `to_replace_with_…`, and
+/// the stars by which prompt flow shows one.
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    let text = text.trim();
+    let in_brackets = text.len() > 2 && text.starts_with('<') && text.ends_with('>') && !text[1..].contains('<');
+    let is_stars = text.len() >= 3 && text.bytes().all(|byte| byte == b'*');
+    in_brackets || is_stars || text.to_ascii_lowercase().starts_with("to_replace_with")
 }
 
 /// A tree with all its variables looked up, as one setting.

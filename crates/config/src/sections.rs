@@ -22,10 +22,7 @@ impl<'a> Sections<'a> {
         let names: BTreeSet<&str> = table.into_iter().flatten().map(|(name, _)| &**name).collect();
         let mut flows: BTreeSet<String> = BTreeSet::new();
         for (name, section) in table.into_iter().flatten() {
-            // A section that others extend is a flow's, and so is a folder on the way to the flow.
-            if names.iter().any(|longer| longer.len() > name.len() && belongs(longer, name)) {
-                flows.insert(name.to_string());
-            }
+            // A folder on the way to the flow, if the section begins with its name.
             let path = Path::new(written_path(section).unwrap_or_default());
             let folders = path.iter().filter_map(|part| Path::new(part).file_stem()?.to_str());
             flows.extend(folders.filter(|folder| belongs(name, folder)).map(str::to_owned));
@@ -35,6 +32,13 @@ impl<'a> Sections<'a> {
             let folder = folder.to_str().filter(|flow| names.iter().any(|name| belongs(name, flow)));
             flows.extend(folder.map(str::to_owned));
         }
+        // A section that others extend is a flow's, unless it is an environment of a flow that is known: beside `ask`, with
+        // its folder, `ask_azure` and `ask_azure_v1` are two environments.
+        let of_known = |name: &str| flows.iter().any(|flow| flow.len() < name.len() && belongs(name, flow));
+        let extended = |name: &&str| names.iter().any(|longer| longer.len() > name.len() && belongs(longer, name));
+        let more: Vec<String> =
+            names.iter().copied().filter(extended).filter(|name| !of_known(name)).map(str::to_owned).collect();
+        flows.extend(more);
         let undivided = names.into_iter().filter(|name| !flows.iter().any(|flow| belongs(name, flow)));
         let undivided = undivided.map(str::to_owned).collect();
         Self { table, flows, undivided }

@@ -17,6 +17,10 @@ pub const SLUICEGATE_MAX_IN_FLIGHT: &str = "SLUICEGATE_MAX_IN_FLIGHT";
 pub const SLUICEGATE_DURABILITY: &str = "SLUICEGATE_DURABILITY";
 /// `false`: prompts and answers stay out of traces.
 pub const SLUICEGATE_CAPTURE_CONTENT: &str = "SLUICEGATE_CAPTURE_CONTENT";
+/// The Python that runs the tools of flows.
+pub const SLUICEGATE_PYTHON: &str = "SLUICEGATE_PYTHON";
+/// The active virtual environment, whose Python runs the tools of flows.
+pub const VIRTUAL_ENV: &str = "VIRTUAL_ENV";
 /// The OpenTelemetry collector's address; `/v1/traces` is added.
 pub const OTEL_EXPORTER_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// The address to which traces go, taken as it is.
@@ -137,6 +141,8 @@ pub const KNOWN: &[Known] = &[
     sets(SLUICEGATE_MAX_IN_FLIGHT, "max_in_flight", "how many model calls may be in flight at once"),
     sets(SLUICEGATE_DURABILITY, "store.durability", "`full` or `process`: what a finished step survives"),
     sets(SLUICEGATE_CAPTURE_CONTENT, "telemetry.capture_content", "`false` keeps prompts and answers out of traces"),
+    sets(SLUICEGATE_PYTHON, "python.interpreter", "the Python that runs the tools of flows: a program, or a folder"),
+    known(VIRTUAL_ENV, "the active virtual environment, whose Python runs them otherwise; its activation sets it"),
     sets(
         OTEL_EXPORTER_OTLP_ENDPOINT,
         "telemetry.endpoint",

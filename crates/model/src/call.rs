@@ -168,8 +168,8 @@ pub enum CallNotice {
         /// When the next attempt follows; `None` if there is none.
         retry_in: Option<Duration>,
     },
-    /// The endpoint refused a parameter, and the same attempt was sent again without it or by another name; so are all
-    /// later ones to this deployment.
+    /// The endpoint refused a parameter, or a value of it, and the same attempt was sent again without it or by another
+    /// name; so are all later ones to this deployment.
     Adapted {
         /// The deployment or model.
         model: Arc<str>,
@@ -199,4 +199,6 @@ pub enum Adaptation {
     Renamed(Arc<str>),
     /// It is not sent.
     Dropped,
+    /// It is not sent where it has this value (as JSON); with another one it is.
+    ValueDropped(Arc<str>),
 }

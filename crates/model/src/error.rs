@@ -72,6 +72,8 @@ pub enum ModelError {
         connection: String,
         /// What was tried, in order, and why each failed.
         message: String,
+        /// Whether it may be had a moment later: whoever gives out tokens failed or was out of reach.
+        transient: bool,
     },
     /// A flow asked for an address that the settings forbid.
     #[error("{url} may not be called: {message}")]
@@ -192,6 +194,7 @@ impl ModelError {
         match self {
             Self::RateLimited { temporary, .. } => *temporary,
             Self::StreamBroken { passed_on, .. } => !passed_on,
+            Self::NoIdentity { transient, .. } => *transient,
             Self::ServerFailed { .. } | Self::Unreachable { .. } | Self::TimedOut { .. } => true,
             _ => false,
         }

@@ -24,15 +24,17 @@ use crate::transport::{Attempt, Transport};
 pub(crate) use refusal::Refusal;
 
 /// The line for config.yaml that makes an adaptation last: `connections: { aoai: { deployments: { gpt-5: { rename: {
-/// max_tokens: max_completion_tokens } } } } }`, on one line.
+/// max_tokens: max_completion_tokens } } } } }`, on one line. `None` for a mere value: there another one is to be written
+/// where the flow has it.
 #[must_use]
-pub fn config_line(connection: &str, deployment: &str, parameter: &str, adaptation: &Adaptation) -> String {
+pub fn config_line(connection: &str, deployment: &str, parameter: &str, adaptation: &Adaptation) -> Option<String> {
     let what = match adaptation {
         Adaptation::Renamed(to) => format!("rename: {{ {}: {} }}", plain(parameter), plain(to)),
         Adaptation::Dropped => format!("drop: [{}]", plain(parameter)),
+        Adaptation::ValueDropped(_) => return None,
     };
     let (connection, deployment) = (plain(connection), plain(deployment));
-    format!("connections: {{ {connection}: {{ deployments: {{ {deployment}: {{ {what} }} }} }} }}")
+    Some(format!("connections: {{ {connection}: {{ deployments: {{ {deployment}: {{ {what} }} }} }} }}"))
 }
 
 /// A text as YAML reads it back: as it is, or in quotes.
@@ -51,11 +53,13 @@ const NOT_FOR_REASONING: [&str; 7] =
     ["temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias"];
 
 /// Without these a request would mean something else.
-const ESSENTIAL: [&str; 12] = [
+const ESSENTIAL: [&str; 14] = [
     "model",
     "messages",
     "prompt",
     "input",
+    "instructions",
+    "system",
     "stream",
     "tools",
     "tool_choice",
@@ -69,6 +73,15 @@ const ESSENTIAL: [&str; 12] = [
 /// Two names of one thing: who does not take the one, takes the other.
 const PAIR: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
+/// What of a request an endpoint means by this name, if without it the request would mean something else.
+pub(crate) fn essential(named: &str) -> Option<&'static str> {
+    let top = refusal::top(named);
+    ESSENTIAL.into_iter().find(|essential| *essential == top)
+}
+
+/// The most refused values of one parameter that are remembered: who refuses so many refuses the parameter.
+const MOST_VALUES: usize = 8;
+
 /// Adapts what is asked to what deployments take.
 pub(crate) struct Adapt {
     connection: Arc<str>,
@@ -76,7 +89,7 @@ pub(crate) struct Adapt {
     learned: Mutex<HashMap<(Arc<str>, Form), Lessons>>,
 }
 
-/// What was learned, in the order in which it is applied.
+/// What was learned, in the order in which it is applied. A parameter may have several values that are not taken.
 type Lessons = Vec<(Arc<str>, Adaptation)>;
 
 /// Which API of a deployment is asked: each has its own mind about parameters.
@@ -121,7 +134,12 @@ impl Adapt {
         let mut changed = None;
         let mut apply = |name: &str, adaptation: &Adaptation| {
             let parameters: &Map = changed.as_ref().unwrap_or_else(|| ask.parameters());
-            if parameters.contains_key(name) {
+            let Some(value) = parameters.get(name) else { return };
+            let is_meant = match adaptation {
+                Adaptation::ValueDropped(refused) => value.to_json() == **refused,
+                Adaptation::Renamed(_) | Adaptation::Dropped => true,
+            };
+            if is_meant {
                 changed = Some(with(parameters, name, adaptation));
             }
         };
@@ -168,17 +186,15 @@ impl Adapt {
             }
         }
         // Also what of a request is not among its parameters.
-        let essential = names.iter().find_map(|name| {
-            let name = refusal::top(name);
-            ESSENTIAL.into_iter().find(|essential| *essential == name)
-        });
+        let essential = names.iter().find_map(|name| essential(name));
         let essential = essential
             .map(str::to_owned)
             .or_else(|| carried.iter().find(|name| is_essential(name, sent.parameters())).map(ToString::to_string));
         let rejected = |words: String| ModelError::Rejected {
             status: *status,
             message: format!("{}; {words}", message.trim_end_matches('.')),
-            parameter: essential.clone().or_else(|| carried.first().map(ToString::to_string)),
+            // Who reads of a parameter is told to leave it out.
+            parameter: carried.first().filter(|_| essential.is_none()).map(ToString::to_string),
         };
         if let Some(name) = &essential {
             return Err(rejected(format!(
@@ -194,27 +210,21 @@ impl Adapt {
         let plan: Lessons =
             carried.iter().map(|name| (name.clone(), refusal.adaptation(name, sent.parameters(), tried))).collect();
         if self.deployments.never_adapt {
-            let lines =
-                plan.iter().map(|(name, adaptation)| config_line(&self.connection, sent.model(), name, adaptation));
+            let lines = plan
+                .iter()
+                .filter_map(|(name, adaptation)| config_line(&self.connection, sent.model(), name, adaptation));
             let lines: Vec<String> = lines.map(|line| format!("`{line}`")).collect();
-            return Err(rejected(format!(
-                "`adapt` is off; if it shall be adapted, write {} into config.yaml",
-                lines.join(" and ")
-            )));
+            return Err(rejected(match lines.as_slice() {
+                [] => "`adapt` is off, so that it is not left out; use another value".to_owned(),
+                lines => {
+                    format!("`adapt` is off; if it shall be adapted, write {} into config.yaml", lines.join(" and "))
+                }
+            }));
         }
         for (name, adaptation) in plan {
             tried.push(name.clone());
-            let is_new = {
-                let mut learned = self.lock();
-                let lessons = learned.entry(key(sent)).or_default();
-                let is_new = !lessons.iter().any(|(known, _)| *known == name);
-                if is_new {
-                    lessons.push((name.clone(), adaptation.clone()));
-                }
-                is_new
-            };
             // Calls that were on their way meanwhile learn the same, and only the first one tells it.
-            if is_new {
+            if let Some(adaptation) = self.remember(sent, &name, adaptation) {
                 attempt.context.notices.notice(CallNotice::Adapted {
                     model: sent.model().clone(),
                     parameter: name,
@@ -224,6 +234,25 @@ impl Adapt {
             }
         }
         Ok(())
+    }
+
+    /// What is new of an adaptation; `None` if all of it is known.
+    fn remember(&self, sent: &Ask<'_>, name: &Arc<str>, adaptation: Adaptation) -> Option<Adaptation> {
+        let mut learned = self.lock();
+        let lessons = learned.entry(key(sent)).or_default();
+        let is_value = |adaptation: &Adaptation| matches!(adaptation, Adaptation::ValueDropped(_));
+        let (values, whole): (Vec<_>, Vec<_>) = lessons
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, known)| known)
+            .partition(|known| is_value(known));
+        if !whole.is_empty() || values.contains(&&adaptation) {
+            return None;
+        }
+        let adaptation =
+            if is_value(&adaptation) && values.len() >= MOST_VALUES { Adaptation::Dropped } else { adaptation };
+        lessons.push((name.clone(), adaptation.clone()));
+        Some(adaptation)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Arc<str>, Form), Lessons>> {
@@ -255,7 +284,7 @@ fn with(parameters: &Map, name: &str, adaptation: &Adaptation) -> Map {
         match adaptation {
             _ if **known != *name => adapted.insert(known.clone(), value.clone()),
             Adaptation::Renamed(to) if !parameters.contains_key(to) => adapted.insert(to.clone(), value.clone()),
-            Adaptation::Renamed(_) | Adaptation::Dropped => None,
+            Adaptation::Renamed(_) | Adaptation::Dropped | Adaptation::ValueDropped(_) => None,
         };
     }
     adapted
@@ -269,13 +298,14 @@ mod tests {
     fn a_line_for_the_config_can_be_pasted() {
         let line = |deployment: &str, adaptation| config_line("aoai", deployment, "max_tokens", &adaptation);
         assert_eq!(
-            line("gpt-5", Adaptation::Renamed("max_completion_tokens".into())),
+            line("gpt-5", Adaptation::Renamed("max_completion_tokens".into())).unwrap(),
             "connections: { aoai: { deployments: { gpt-5: { rename: { max_tokens: max_completion_tokens } } } } }"
         );
         assert_eq!(
-            line("our: best", Adaptation::Dropped),
+            line("our: best", Adaptation::Dropped).unwrap(),
             r#"connections: { aoai: { deployments: { "our: best": { drop: [max_tokens] } } } }"#
         );
+        assert_eq!(line("gpt-5", Adaptation::ValueDropped("7".into())), None);
         for quoted in ["4o", "yes", "", "a b", "ü"] {
             assert!(plain(quoted).starts_with('"'), "{quoted}");
         }

@@ -1,5 +1,6 @@
 //! By what a service knows us: nothing, a key, or a token that expires.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -16,7 +17,7 @@ pub(crate) enum Authorization {
     /// By a key.
     Key(Key),
     /// By a token of Microsoft Entra, in the header `Authorization`.
-    Identity(Arc<Identity>),
+    Identity(Box<Identity>),
 }
 
 /// A key, and the headers that carry it: most services want one, model inference takes two.
@@ -44,7 +45,16 @@ impl Authorization {
     ) -> Result<Self, ModelError> {
         match auth {
             Auth::Key(key) => Ok(Self::Key(Key::new(connection, key, headers)?)),
-            Auth::Entra(entra) => Ok(Self::Identity(Arc::new(Identity::new(connection, entra, clients.clone())))),
+            Auth::Nothing => Ok(Self::Nothing),
+            Auth::Entra(entra) => Ok(Self::Identity(Box::new(Identity::new(connection, entra, clients.clone())))),
+        }
+    }
+
+    /// The same, with tokens asked for of whomever the connection's own authorities vouch for as well.
+    pub(crate) fn trusting(self, ca_file: Option<&Path>) -> Self {
+        match self {
+            Self::Identity(identity) => Self::Identity(Box::new(identity.trusting(ca_file))),
+            other => other,
         }
     }
 
@@ -81,11 +91,18 @@ impl Authorization {
     }
 
     /// The identity, if it is one.
-    pub(crate) fn identity(&self) -> Option<&Arc<Identity>> {
+    pub(crate) fn identity(&self) -> Option<&Identity> {
         match self {
             Self::Nothing | Self::Key(_) => None,
             Self::Identity(identity) => Some(identity),
         }
+    }
+}
+
+impl Shown {
+    /// What was got at run time, and is therefore unknown to whoever takes secrets out of what is recorded.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.and_then(|_| Some(self.secret.as_ref()?.expose()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy, redirect};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Url, redirect};
 use sluicegate_config::{ClientCertificate, Gateway, HttpPolicy, Proxies};
 
 use crate::fetch::{Guard, Policy};
@@ -44,6 +44,15 @@ struct Kind {
     way: Way,
 }
 
+/// The proxy on the way to a host, for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct OnTheWay {
+    /// Scheme, host and port, without user or password.
+    pub(crate) shown: String,
+    /// The variable that names it.
+    pub(crate) variable: String,
+}
+
 /// How a client gets to its hosts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Way {
@@ -63,24 +72,20 @@ impl Clients {
         Self { options, policy, built: Mutex::default() }
     }
 
-    /// A client for addresses with or without TLS that belong to no connection.
-    pub(crate) fn get(&self, tls: bool, connect_timeout: Duration) -> Result<Client, String> {
-        self.get_for(tls, connect_timeout, &Gateway::default())
-    }
-
     /// A client for what no proxy can lead to, such as this machine's own identity at a link-local address.
     pub(crate) fn direct(&self, tls: bool, connect_timeout: Duration) -> Result<Client, String> {
         self.of(Kind { tls, connect_timeout, ca_file: None, client_certificate: None, way: Way::Direct })
     }
 
-    /// The client for a connection's addresses.
+    /// The client for an address of a connection, or of those who give out its tokens.
     ///
     /// # Errors
     /// In words that follow a connection's name: a file of certificates or a key that cannot be used, named with the
-    /// setting that names it; a proxy's address that is none.
-    pub(crate) fn get_for(&self, tls: bool, connect_timeout: Duration, gateway: &Gateway) -> Result<Client, String> {
+    /// setting that names it; a proxy on the way that is of no use.
+    pub(crate) fn get_for(&self, url: &Url, connect_timeout: Duration, gateway: &Gateway) -> Result<Client, String> {
+        self.check_proxy_to(url)?;
         self.of(Kind {
-            tls,
+            tls: url.scheme() == "https",
             connect_timeout,
             ca_file: gateway.ca_file.clone(),
             client_certificate: gateway.client_certificate.clone(),
@@ -89,9 +94,40 @@ impl Clients {
     }
 
     /// The client for `http` nodes: by the proxy, which resolves names itself, or straight to where the policy allows.
-    pub(crate) fn get_for_fetch(&self, tls: bool, connect_timeout: Duration, by_proxy: bool) -> Result<Client, String> {
+    pub(crate) fn get_for_fetch(&self, url: &Url, connect_timeout: Duration, by_proxy: bool) -> Result<Client, String> {
         let way = if by_proxy { Way::ByProxy } else { Way::Guarded };
+        if by_proxy {
+            self.check_proxy_to(url)?;
+        }
+        let tls = url.scheme() == "https";
         self.of(Kind { tls, connect_timeout, ca_file: None, client_certificate: None, way })
+    }
+
+    /// The proxy on the way to a host, if there is one.
+    pub(crate) fn proxy_to(&self, scheme: &str, host: &str) -> Option<OnTheWay> {
+        let shown = self.options.proxies.on_the_way_to(scheme, host)?;
+        Some(OnTheWay { shown, variable: self.options.proxies.variable(scheme).to_owned() })
+    }
+
+    /// A proxy that is of no use spoils nothing but what would go by it.
+    fn check_proxy_to(&self, url: &Url) -> Result<(), String> {
+        let on_the_way = self.proxy_to(url.scheme(), &host(url));
+        let mut proxies = self.options.proxies.each().filter(|(scheme, _)| *scheme == url.scheme());
+        match (on_the_way, proxies.next()) {
+            (Some(_), Some((scheme, address))) => self.proxy(scheme, address).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    fn proxy(&self, scheme: &str, address: &str) -> Result<Proxy, String> {
+        // Without the address in the words: it may hold a password.
+        let (address, variable) = (address.trim(), self.options.proxies.variable(scheme));
+        let kind = address.split_once("://").map(|(kind, _)| kind.to_ascii_lowercase());
+        if let Some(kind) = kind.filter(|kind| !matches!(kind.as_str(), "http" | "https")) {
+            return Err(format!("the proxy of {variable} is one of kind `{kind}`; only http:// and https:// work"));
+        }
+        let proxy = if scheme == "http" { Proxy::http(address) } else { Proxy::https(address) };
+        proxy.map_err(|_| format!("the proxy's address in {variable} is not a URL"))
     }
 
     fn of(&self, mut kind: Kind) -> Result<Client, String> {
@@ -132,33 +168,34 @@ impl Clients {
             builder.tls_certs_only([])
         };
         builder = match kind.way {
-            Way::AsSet => self.with_proxies(builder, true)?,
+            Way::AsSet => self.with_proxies(builder, true),
             Way::Direct => builder,
             Way::Guarded => builder.dns_resolver(Arc::new(Guard::new(self.policy.clone()))),
-            Way::ByProxy => self.with_proxies(builder, false)?,
+            Way::ByProxy => self.with_proxies(builder, false),
         };
         builder.build().map_err(|error| format!("no HTTP client: {}", crate::network_error::root_cause(&error)))
     }
 
-    fn with_proxies(&self, mut builder: ClientBuilder, with_exceptions: bool) -> Result<ClientBuilder, String> {
+    fn with_proxies(&self, mut builder: ClientBuilder, with_exceptions: bool) -> ClientBuilder {
         let exceptions = with_exceptions.then(|| self.options.proxies.exceptions());
         // The matcher below knows `*` for names, not for addresses.
         if exceptions.as_deref().is_some_and(|exceptions| exceptions.split(',').any(|except| except == "*")) {
-            return Ok(builder);
+            return builder;
         }
         for (scheme, address) in self.options.proxies.each() {
-            let address = address.trim();
-            // Without the address in the words: it may hold a password.
-            let variable = format!("{}_PROXY", scheme.to_uppercase());
-            if let Some((by, _)) = address.split_once("://").filter(|(by, _)| !matches!(*by, "http" | "https")) {
-                return Err(format!("the proxy of {variable} is one of kind `{by}`; only http:// and https:// work"));
+            // Whoever would go by one that is of no use was told before.
+            if let Ok(proxy) = self.proxy(scheme, address) {
+                builder = builder.proxy(proxy.no_proxy(exceptions.as_deref().and_then(NoProxy::from_string)));
             }
-            let proxy = if scheme == "http" { Proxy::http(address) } else { Proxy::https(address) };
-            let proxy = proxy.map_err(|_| format!("the proxy's address in {variable} is not a URL"))?;
-            builder = builder.proxy(proxy.no_proxy(exceptions.as_deref().and_then(NoProxy::from_string)));
         }
-        Ok(builder)
+        builder
     }
+}
+
+/// The host of an address: a name without a dot at its end, or an IP address without brackets.
+pub(crate) fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host.strip_suffix('.').unwrap_or(host).to_owned()
 }
 
 /// How we call ourselves.

@@ -3,6 +3,7 @@
 //! An error says the endpoint's own words; where these leave open what to change, a few of ours follow; last the id by
 //! which the endpoint's people find the request.
 
+pub(crate) mod nested;
 mod words;
 
 use std::time::{Duration, SystemTime};
@@ -134,7 +135,11 @@ impl Asked<'_> {
             404 if words.is_about_model() => {
                 ModelError::UnknownModel { connection, model: self.model.to_owned(), message: words.with("") }
             }
-            404 | 405 => ModelError::Rejected { status, message: words.with(PATH), parameter: None },
+            // Who knows the path better than its service says so by a code of its own.
+            404 | 405 => {
+                let advice = if words.has_a_code_of_its_own() { "" } else { PATH };
+                ModelError::Rejected { status, message: words.with(advice), parameter: None }
+            }
             // Nobody pays for this key any more.
             402 => limited(None, false, words.with("")),
             413 => ModelError::TooLong { message: words.with("") },

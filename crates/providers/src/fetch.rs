@@ -3,8 +3,8 @@
 //! A flow's author names addresses, data may fill them in, and whoever runs the flow sits in a network with doors of
 //! its own: hence [`Policy`]. It is asked about the host of each address, redirects included, and about each IP address
 //! that a name leads to, at the moment of connecting ([`Guard`]): a name that leads elsewhere a second later gains
-//! nothing. By way of a proxy it is the proxy that resolves names, so that only names and addresses as written are
-//! checked, and names that are private by their form are refused.
+//! nothing. By way of a proxy it is the proxy that resolves names: names that are private by their form are refused, and so
+//! are those that lead to a private address by our own resolver, if it knows them; the proxy's may know better.
 //!
 //! Nothing is tried twice: that is the node's `retry`.
 
@@ -22,8 +22,8 @@ use sluicegate_config::Timeouts;
 use sluicegate_model::{BoxFuture, CallContext, Fetch, FetchReply, FetchRequest, ModelError, Phase};
 use tokio::time::timeout_at;
 
-use crate::client::Clients;
-use crate::network_error::{Between, NetworkError};
+use crate::client::{Clients, OnTheWay, host};
+use crate::network_error::{Between, Caller, NetworkError};
 use request::Outgoing;
 
 pub(crate) use policy::{Policy, Refused};
@@ -62,13 +62,15 @@ impl Fetcher {
     async fn send(&self, outgoing: &Outgoing) -> Result<Response, ModelError> {
         let url = &outgoing.url;
         let host = host(url);
-        let proxy = self.clients.options.proxies.on_the_way_to(url.scheme(), &host);
-        self.clients
-            .policy
-            .check_host(&host, proxy.is_some())
-            .map_err(|refused| forbidden(url, refused.to_string()))?;
+        let proxy = self.clients.proxy_to(url.scheme(), &host);
+        let policy = &self.clients.policy;
+        let mut checked = policy.check_host(&host, proxy.is_some());
+        if checked.is_ok() && proxy.is_some() {
+            checked = Guard::new(policy.clone()).check_for_proxy(&host).await;
+        }
+        checked.map_err(|refused| forbidden(url, refused.to_string()))?;
         let connect = Timeouts::default().connect;
-        let client = self.clients.get_for_fetch(url.scheme() == "https", connect, proxy.is_some());
+        let client = self.clients.get_for_fetch(url, connect, proxy.is_some());
         let client = client.map_err(|message| unreachable_at(url, message))?;
         let mut builder = client.request(outgoing.method.clone(), url.clone()).headers(outgoing.headers.clone());
         if let Some(body) = &outgoing.body {
@@ -77,7 +79,7 @@ impl Fetcher {
         let response = builder.send().await.map_err(|error| self.network(&error, url, connect))?;
         if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED && proxy.is_some() {
             let origin = url.origin().ascii_serialization();
-            let message = between(&origin, proxy.as_deref()).proxy_wants_password();
+            let message = between(&origin, proxy.as_ref()).proxy_wants_password();
             return Err(unreachable_at(url, message));
         }
         Ok(response)
@@ -121,8 +123,8 @@ impl Fetcher {
 
     fn network(&self, error: &reqwest::Error, url: &Url, connect: Duration) -> ModelError {
         let origin = url.origin().ascii_serialization();
-        let proxy = self.clients.options.proxies.on_the_way_to(url.scheme(), &host(url));
-        match between(&origin, proxy.as_deref()).explain(error) {
+        let proxy = self.clients.proxy_to(url.scheme(), &host(url));
+        match between(&origin, proxy.as_ref()).explain(error) {
             NetworkError::ConnectTimedOut => ModelError::TimedOut { phase: Phase::Connect, after: connect },
             NetworkError::Undecodable(message) => ModelError::Malformed { message },
             NetworkError::Forbidden(message) => forbidden(url, message),
@@ -139,7 +141,8 @@ impl Fetch for Fetcher {
     ) -> BoxFuture<'a, Result<FetchReply, ModelError>> {
         Box::pin(async move {
             let now = Instant::now();
-            let limit = request.timeout.unwrap_or(self.clients.options.http.timeout);
+            let settings = self.clients.options.http.timeout;
+            let limit = request.timeout.map_or(settings, |asked| asked.min(settings));
             let left = context.deadline.map(|deadline| deadline.saturating_duration_since(now));
             let limit = left.map_or(limit, |left| left.min(limit));
             // A limit beyond what the clock can count is none.
@@ -157,14 +160,8 @@ fn target(response: &Response) -> Option<String> {
     Some(String::from_utf8_lossy(target.as_bytes()).into_owned())
 }
 
-fn between<'a>(origin: &'a str, proxy: Option<&'a str>) -> Between<'a> {
-    Between { origin, proxy, client_certificate: None, has_connection: false }
-}
-
-/// The host of an address: a name without a dot at its end, or an IP address without brackets.
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host.strip_suffix('.').unwrap_or(host).to_owned()
+fn between<'a>(origin: &'a str, proxy: Option<&'a OnTheWay>) -> Between<'a> {
+    Between { origin, proxy, client_certificate: None, caller: Caller::HttpNode }
 }
 
 /// An address as messages show it: its query may hold a key.

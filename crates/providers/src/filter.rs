@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sluicegate_model::{ChatReply, Filter, FilterFinding, FilterState};
 use sluicegate_value::{Map, Value};
 
+use crate::failure::nested;
 use crate::wire::chat::reply::excerpt;
 
 /// What a filter did to a request that was answered, from the body of a reply (chat completions' spelling, with what a
@@ -40,24 +41,33 @@ pub(crate) fn of_reply(body: &Value) -> Option<Filter> {
     Some(found.into_filter(state, None))
 }
 
-/// The result that a filter stopped a request, from the body of an error; `None`: it is another error.
+/// The result that a filter stopped a request or its reply, from the body of an error; `None`: it is another error.
 pub(crate) fn of_error(body: &Value) -> Option<ChatReply> {
     let error = body.get("error").filter(|error| !error.is_null()).unwrap_or(body);
-    let inner = ["innererror", "inner_error"].iter().find_map(|key| error.get(key)).unwrap_or(&Value::Null);
     let word = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let words = [word(error, "code"), word(error, "type"), word(inner, "code")];
-    let says = |name: &str| words.iter().flatten().any(|word| word.eq_ignore_ascii_case(name));
-    let message = word(error, "message").unwrap_or_default();
-    let is_filter = ["content_filter", "ResponsibleAIPolicyViolation", "content_policy_violation"].iter().any(|name| says(name))
+    let message = word(error, "message").or_else(|| error.as_str().map(str::to_owned)).unwrap_or_default();
+    // What a gateway quotes from the service behind it says more than its own words.
+    if let Some(stopped) = nested::quoted(&message).and_then(|(_, behind)| of_error(&behind)) {
+        return Some(ChatReply { body: body.clone(), ..stopped });
+    }
+    let said = places(error);
+    let says = |name: &str| {
+        let mut words = said.iter().flat_map(|place| [word(place, "code"), word(place, "type")]).flatten();
+        words.any(|word| word.eq_ignore_ascii_case(name))
+    };
+    let lower = message.to_lowercase();
+    let is_filter = CODES.iter().any(|code| says(code))
+        || WORDS.iter().any(|words| lower.contains(words))
         // So OpenAI's reasoning models say that a prompt was flagged.
-        || (says("invalid_prompt") && message.to_lowercase().contains("flagged"));
+        || (says("invalid_prompt") && lower.contains("flagged"));
     if !is_filter {
         return None;
     }
+    let state = if lower.contains("output blocked") { FilterState::Output } else { FilterState::Input };
     let mut found = Found::default();
-    for place in [error, inner] {
+    for place in said {
         for key in RESULTS {
-            found.results(place.get(key), false);
+            found.results(place.get(key), state == FilterState::Output);
         }
         found.filters(place.get("content_filters"));
     }
@@ -73,7 +83,7 @@ pub(crate) fn of_error(body: &Value) -> Option<ChatReply> {
         text: None,
         message: Map::from([("role", Value::from("assistant")), ("content", Value::Null)]).into(),
         finish_reason: Some("content_filter".into()),
-        filter: Some(found.into_filter(FilterState::Input, message)),
+        filter: Some(found.into_filter(state, message)),
         body: body.clone(),
         ..ChatReply::of_text("")
     })
@@ -92,6 +102,25 @@ pub(crate) fn cut_off(stopped: ChatReply, begun: Option<ChatReply>) -> ChatReply
         }
         _ => stopped,
     }
+}
+
+/// By which codes a filter is known.
+const CODES: [&str; 3] = ["content_filter", "ResponsibleAIPolicyViolation", "content_policy_violation"];
+
+/// By which words, where an error has no such code: Azure's and Anthropic's own, and the name that a gateway has for it.
+const WORDS: [&str; 3] =
+    ["content management policy", "blocked by content filtering policy", "contentpolicyviolationerror"];
+
+/// Where an error tells what happened: itself, what is in it, and where a gateway puts what the service behind it said.
+fn places(error: &Value) -> Vec<&Value> {
+    let fields = error.get("provider_specific_fields");
+    let outer = [Some(error), fields, fields.and_then(|fields| fields.get("azure_error"))];
+    let mut all = Vec::new();
+    for place in outer.into_iter().flatten() {
+        all.push(place);
+        all.extend(["innererror", "inner_error"].iter().find_map(|key| place.get(key)));
+    }
+    all
 }
 
 /// Where categories stand, by the age of the API.
@@ -354,6 +383,7 @@ mod tests {
         );
         check_error(r#"{"error": {"code": "invalid_prompt", "message": "Invalid prompt: empty."}}"#, None);
         check_error(r#"{"error": {"code": "unsupported_parameter", "message": "no"}}"#, None);
+        check_error(r#"{"error": {"message": "litellm.BadRequestError: {\"error\": {\"message\": \"no\"}}"}}"#, None);
         check_error("null", None);
     }
 }

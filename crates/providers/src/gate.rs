@@ -1,18 +1,21 @@
 //! How many attempts at once and per minute: permits, the pauses that an endpoint asks for, and rates.
 //!
 //! ```text
-//!  calls of one model ─► lane: one at a time ─► pause? ─► crowd? ─► rates? ─► permit ─► attempt
-//!                          ▲                                                              │
-//!                          └── settles usage, remembers pauses, quotas and refusals ◄─────┘
+//!  calls of one model ─► lane: one at a time ─► pause? ─► crowd? ─► quota? ─┐
+//!                          ▲                                                ├─► limit: one at a time ─► permit ─► attempt
+//!  calls of another ────► lane …                                            ┘                                       │
+//!                          └── settles usage, remembers pauses, quotas and refusals ◄───────────────────────────────┘
 //! ```
 //!
 //! A quota is a deployment's, so each model has a lane of its own; permits and the limits of the settings are the
-//! connection's. What an endpoint lets through is learned: from its `x-ratelimit` headers, if it sends them; else from
-//! its refusals.
+//! connection's, and its lanes take turns at them. What an endpoint lets through is learned: from its `x-ratelimit`
+//! headers, if it sends them; else from its refusals.
 
 mod bucket;
+mod counting;
 mod crowd;
 mod lane;
+mod limit;
 mod mirror;
 mod quota;
 mod rates;
@@ -28,15 +31,16 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::ask::{Answer, Ask};
 use lane::{Hold, Lane, Passed};
+use limit::Limit;
 pub(crate) use quota::Quota;
-use rates::{Cost, Rates};
+use rates::Cost;
 
 /// Lets attempts of one connection through.
 pub(crate) struct Gate {
     permits: Semaphore,
     lanes: Mutex<HashMap<Arc<str>, Arc<Lane>>>,
     /// What the settings say; `None`: nothing.
-    rates: Option<Mutex<Rates>>,
+    limit: Option<Limit>,
 }
 
 /// An attempt that was let through. Dropping it gives the permit back.
@@ -58,14 +62,15 @@ impl Gate {
         Self {
             permits: Semaphore::new(limits.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
             lanes: Mutex::default(),
-            rates: Rates::new(limits, Instant::now()).map(Mutex::new),
+            limit: Limit::new(limits, Instant::now()),
         }
     }
 
     /// Waits until an attempt may be sent.
     ///
     /// Fails at once if a pause or the rate would let it through only after the deadline, or a pause asks for more than
-    /// `patience`. For a permit and its turn it waits until the deadline.
+    /// `patience`; fails after as much of it if the endpoint's quota lets nothing through. For a permit and its turn it
+    /// waits until the deadline.
     pub(crate) async fn enter(
         &self,
         ask: &Ask<'_>,
@@ -83,51 +88,68 @@ impl Gate {
         context.notices.notice(CallNotice::Queued);
         let _waiting = lane.waiting();
         let _turn = lane.turn().await;
-        let mut permit = None;
+        let mut held_by_quota = None;
         loop {
-            let hold = match permit.take() {
-                None => self.hold(&lane, ask),
-                Some(permit) => match self.pass(&lane, ask) {
-                    Ok((cost, passed)) => return Ok(ticket(permit, cost, passed)),
-                    // Somebody who held a permit may have been told to pause meanwhile.
-                    Err(hold) => Some(hold),
-                },
-            };
-            match hold {
-                None => permit = Some(self.permits.acquire().await.ok()),
+            // First what is the lane's own: whoever has the connection's turn keeps other lanes waiting.
+            match lane.hold(ask) {
+                None => {}
                 Some(Hold::Pause(until)) => {
                     let wait = until.saturating_duration_since(Instant::now());
                     if until >= deadline || wait >= patience {
                         return Err(too_long(wait, "the endpoint asked for a pause"));
                     }
                     sleep_until(until).await;
+                    continue;
                 }
-                Some(Hold::Crowd) => lane.share_freed().await,
-                Some(Hold::Limit(wait)) => {
-                    if Instant::now().checked_add(wait).is_none_or(|until| until >= deadline) {
-                        return Err(too_long(wait, "the connection's own limit per minute is used up"));
+                Some(Hold::Crowd) => {
+                    lane.share_freed().await;
+                    continue;
+                }
+                Some(Hold::Quota(wait)) => {
+                    let since: Instant = *held_by_quota.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= patience {
+                        return Err(too_long(wait, "the endpoint's quota is used up"));
                     }
                     sleep(wait.min(LOOK_AGAIN)).await;
+                    continue;
                 }
-                Some(Hold::Quota(wait)) => sleep(wait.min(LOOK_AGAIN)).await,
+            }
+            let _connection_s_turn = match &self.limit {
+                Some(limit) => Some(limit.turn().await),
+                None => None,
+            };
+            while let Some(wait) = self.over_the_limit(&lane, ask) {
+                if Instant::now().checked_add(wait).is_none_or(|until| until >= deadline) {
+                    return Err(too_long(wait, "the connection's own limit per minute is used up"));
+                }
+                sleep(wait.min(LOOK_AGAIN)).await;
+            }
+            let permit = self.permits.acquire().await.ok();
+            // Somebody who held a permit may have been told to pause meanwhile.
+            if let Some((cost, passed)) = self.pass(&lane, ask) {
+                return Ok(ticket(permit, cost, passed));
             }
         }
     }
 
     /// Lets an attempt through for which nobody and nothing has to be waited for.
     fn pass_at_once(&self, lane: &Arc<Lane>, ask: &Ask<'_>) -> Option<(Cost, Passed)> {
-        if lane.is_waited_for() { None } else { self.pass(lane, ask).ok() }
+        if lane.is_waited_for() || self.limit.as_ref().is_some_and(Limit::is_waited_for) {
+            return None;
+        }
+        self.pass(lane, ask)
     }
 
-    fn pass(&self, lane: &Arc<Lane>, ask: &Ask<'_>) -> Result<(Cost, Passed), Hold> {
-        let mut rates = self.rates.as_ref().map(lock);
+    fn pass(&self, lane: &Arc<Lane>, ask: &Ask<'_>) -> Option<(Cost, Passed)> {
+        let mut rates = self.limit.as_ref().map(Limit::rates);
         lane.pass(ask, rates.as_deref_mut())
     }
 
-    /// What holds the next attempt of a lane up beside permits.
-    fn hold(&self, lane: &Lane, ask: &Ask<'_>) -> Option<Hold> {
-        let mut rates = self.rates.as_ref().map(lock);
-        lane.hold(ask, rates.as_deref_mut())
+    /// How long the settings' limit holds the next attempt of a lane up, if it does.
+    fn over_the_limit(&self, lane: &Lane, ask: &Ask<'_>) -> Option<Duration> {
+        let mut rates = self.limit.as_ref()?.rates();
+        let wait = rates.wait(Instant::now(), lane.cost(ask));
+        (!wait.is_zero()).then_some(wait)
     }
 }
 
@@ -138,20 +160,20 @@ impl Ticket<'_> {
             Answer::Chat(reply) => (&reply.usage, reply.text.as_deref()),
             Answer::Embedding(reply) => (&reply.usage, None),
         };
-        let mut rates = self.gate.rates.as_ref().map(lock);
+        let mut rates = self.gate.limit.as_ref().map(Limit::rates);
         self.lane.succeeded(&self.passed, &self.cost, usage, text, quota, rates.as_deref_mut());
     }
 
     /// Remembers a pause that the endpoint asked for, and gives back the tokens of the reply that never came.
     pub(crate) fn failed(self, error: &ModelError, quota: Option<&Quota>) {
-        let mut rates = self.gate.rates.as_ref().map(lock);
+        let mut rates = self.gate.limit.as_ref().map(Limit::rates);
         self.lane.failed(&self.passed, &self.cost, error, quota, rates.as_deref_mut());
     }
 
     /// Counts requests that were sent beyond the first, with the same ticket.
     pub(crate) fn sent_again(&self, times: u32) {
-        if let (Some(rates), 1..) = (&self.gate.rates, times) {
-            lock(rates).take_requests(f64::from(times));
+        if let (Some(limit), 1..) = (&self.gate.limit, times) {
+            limit.rates().take_requests(f64::from(times));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod describe;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use tokio::time::timeout;
 
 use crate::ask::{Answer, Ask};
 use crate::authorization::Shown;
-use crate::client::Clients;
+use crate::client::{Clients, OnTheWay};
 use crate::endpoint::{Endpoint, Gateway};
 use crate::failure::{self, Asked, Said};
 use crate::identity::Identity;
-use crate::network_error::{Between, NetworkError, root_cause};
+use crate::network_error::{Between, Caller, NetworkError, root_cause};
 use crate::sse;
 use crate::transport::{Attempt, Transport};
 use crate::wire::{Assemble, Brought, Wire, Writing};
@@ -29,6 +30,9 @@ const MAX_REPLY: usize = 64 << 20;
 
 /// How much of an error's body is read.
 const MAX_ERROR: usize = 1 << 20;
+
+/// How long a stream may at least be silent between two pieces: a model that reasons says nothing for minutes.
+const SILENCE: Duration = Duration::from_secs(300);
 
 /// Reaches one provider.
 pub(crate) struct Http {
@@ -44,14 +48,31 @@ impl Http {
     pub(crate) fn new(connection: &Connection, clients: Arc<Clients>) -> Result<Self, ModelError> {
         let name = ConnectionName(connection.name.clone());
         let settings = connection.gateway.clone();
-        Ok(Self {
-            endpoint: Endpoint::of(connection, &clients)?.behind(&name, &settings)?,
+        let mut endpoint = Endpoint::of(connection, &clients)?.behind(&name, &settings)?;
+        endpoint.authorization = endpoint.authorization.trusting(settings.ca_file.as_deref());
+        let http = Self {
+            endpoint,
             gateway: Gateway::new(&name, &settings)?,
             connection: name,
             settings,
             clients,
             timeouts: connection.timeouts.clone(),
-        })
+        };
+        http.check_secrecy()?;
+        Ok(http)
+    }
+
+    /// A token opens more than this one door: it does not travel where others can read it.
+    fn check_secrecy(&self) -> Result<(), ModelError> {
+        let address = &self.endpoint.address;
+        if self.identity().is_none() || address.scheme() == "https" || address.is_this_machine() {
+            return Ok(());
+        }
+        Err(self.misconfigured(format!(
+            "its identity's token must not be sent to {}, where everybody on the way can read it; write `https://`, or \
+             give it a key in place of `auth: entra`",
+            self.origin()
+        )))
     }
 
     pub(crate) fn about(&self) -> About {
@@ -64,8 +85,38 @@ impl Http {
     }
 
     /// By whose token it is used, if by one.
-    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
-        self.endpoint.authorization.identity().cloned()
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.endpoint.authorization.identity()
+    }
+
+    /// How long to wait for an answer's first byte. What is not streamed begins when it is complete, which takes a model
+    /// that reasons as long as it takes: unless `first_byte` was set, only the whole call's time counts.
+    fn until_first_byte(&self, ask: &Ask<'_>) -> Duration {
+        let Timeouts { first_byte, total, .. } = self.timeouts;
+        let is_set = first_byte != Timeouts::default().first_byte;
+        if ask.stream() || is_set { first_byte } else { first_byte.max(total) }
+    }
+
+    /// An answer that something is not there says where it was looked for: a prefix too many is seen at once then. Of the
+    /// query only names are shown, and the version.
+    fn with_address(&self, error: ModelError, wire: Wire, ask: &Ask<'_>) -> ModelError {
+        let asked = || {
+            let mut url = self.endpoint.address.url(wire, ask.model());
+            let shown = |(name, value): (Cow<'_, str>, Cow<'_, str>)| match &*name {
+                "api-version" => format!("{name}={value}"),
+                _ => format!("{name}=…"),
+            };
+            let query = url.query_pairs().map(shown).collect::<Vec<_>>().join("&");
+            url.set_query(None);
+            let query = if query.is_empty() { query } else { format!("?{query}") };
+            format!("(asked for POST {url}{query})")
+        };
+        match error {
+            ModelError::Rejected { status: status @ (404 | 405), message, parameter } => {
+                ModelError::Rejected { status, message: format!("{message} {}", asked()), parameter }
+            }
+            other => other,
+        }
     }
 
     async fn post(
@@ -78,7 +129,7 @@ impl Http {
         let writing = Writing { connection: &self.connection.0, stream_usage: self.clients.options.stream_usage };
         let body = wire.body(ask, writing)?;
         let url = self.endpoint.address.url(wire, ask.model());
-        let client = self.clients.get_for(url.scheme() == "https", self.timeouts.connect, &self.settings);
+        let client = self.clients.get_for(&url, self.timeouts.connect, &self.settings);
         let client = client.map_err(|message| self.misconfigured(message))?;
         let mut headers = self.endpoint.headers.clone();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -93,7 +144,7 @@ impl Http {
             headers.extend(trace.map(|trace| (HeaderName::from_static("traceparent"), trace)));
         }
         self.gateway.cover(&mut headers);
-        let limit = self.timeouts.first_byte;
+        let limit = self.until_first_byte(ask);
         match timeout(limit, client.post(url).headers(headers).body(body).send()).await {
             Ok(sent) => sent.map_err(|error| self.network(&error, "")),
             Err(_) => Err(ModelError::TimedOut { phase: Phase::FirstByte, after: limit }),
@@ -106,6 +157,7 @@ impl Http {
         ask: &Ask<'_>,
         wire: Wire,
         asked: &Asked<'_>,
+        token: Option<&str>,
     ) -> Result<Answer, ModelError> {
         let kind = content_type(&response);
         let mut body = Vec::new();
@@ -121,8 +173,9 @@ impl Http {
         }
         let malformed = |message: String| ModelError::Malformed { message: asked.hide(&message) };
         let text = std::str::from_utf8(&body).map_err(|_| malformed(format!("it is not UTF-8 text ({kind})")))?;
-        let body = json::read(text).map_err(|error| {
-            let page = failure::page(&asked.hide(text));
+        let text = without(token, text);
+        let body = json::read(&text).map_err(|error| {
+            let page = failure::page(&asked.hide(&text));
             malformed(format!("it is no JSON ({error}; {kind}): {page}"))
         })?;
         if body.get("error").is_some_and(|error| !error.is_null()) && !wire.is_answer(&body) {
@@ -139,6 +192,7 @@ impl Http {
         mut response: Response,
         wire: Wire,
         asked: &Asked<'_>,
+        token: Option<&str>,
         attempt: Option<&Attempt<'_>>,
     ) -> Result<ChatReply, ModelError> {
         let mut reader = sse::Reader::default();
@@ -146,7 +200,7 @@ impl Http {
         let mut size = 0;
         // An error that may be a content filter's result: what there is of the reply then counts.
         let mut error = None;
-        let mut take = |assembler: &mut dyn Assemble, data: &[u8]| match assembler.push(data)? {
+        let mut take = |assembler: &mut dyn Assemble, data: &[u8]| match assembler.push(&without_token(token, data))? {
             Brought::Text(text) => {
                 if let Some(attempt) = attempt {
                     attempt.pass_on(&text);
@@ -160,12 +214,13 @@ impl Http {
                 Ok(true)
             }
         };
+        let silence = self.timeouts.first_byte.max(SILENCE);
         let broken = loop {
-            let bytes = match timeout(self.timeouts.first_byte, response.chunk()).await {
+            let bytes = match timeout(silence, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => bytes,
                 Ok(Ok(None)) => break None,
                 Ok(Err(error)) => break Some(root_cause(&error)),
-                Err(_) => break Some(format!("nothing more came for {:?}", self.timeouts.first_byte)),
+                Err(_) => break Some(format!("nothing more came for {silence:?}")),
             };
             size += bytes.len();
             if size > MAX_REPLY {
@@ -173,7 +228,11 @@ impl Http {
             }
             let mut done = false;
             for data in reader.push(&bytes) {
-                done |= take(assembler.as_mut(), &data).map_err(|error| hidden(error, asked))?;
+                done = take(assembler.as_mut(), &data).map_err(|error| hidden(error, asked))?;
+                if done {
+                    // Whatever stands behind the end is nobody's business.
+                    break;
+                }
             }
             if done {
                 // Reading to the very end lets the connection be used again; nothing of interest follows.
@@ -204,7 +263,7 @@ impl Http {
     fn network(&self, error: &reqwest::Error, prefix: &str) -> ModelError {
         let origin = self.origin();
         let proxy = self.proxy();
-        match self.between(&origin, proxy.as_deref()).explain(error) {
+        match self.between(&origin, proxy.as_ref()).explain(error) {
             NetworkError::ConnectTimedOut => {
                 ModelError::TimedOut { phase: Phase::Connect, after: self.timeouts.connect }
             }
@@ -217,21 +276,17 @@ impl Http {
         }
     }
 
-    fn between<'a>(&'a self, origin: &'a str, proxy: Option<&'a str>) -> Between<'a> {
+    fn between<'a>(&'a self, origin: &'a str, proxy: Option<&'a OnTheWay>) -> Between<'a> {
         let client_certificate = self.settings.client_certificate.as_ref().map(|files| files.certificate.as_path());
-        Between { origin, proxy, client_certificate, has_connection: true }
+        Between { origin, proxy, client_certificate, caller: Caller::Connection }
     }
 
-    fn proxy(&self) -> Option<String> {
-        self.clients.options.proxies.on_the_way_to(self.endpoint.address.scheme(), self.host())
+    fn proxy(&self) -> Option<OnTheWay> {
+        self.clients.proxy_to(self.endpoint.address.scheme(), self.endpoint.address.host())
     }
 
     fn misconfigured(&self, message: String) -> ModelError {
         ModelError::Misconfigured { connection: self.connection.to_string(), message }
-    }
-
-    fn host(&self) -> &str {
-        self.endpoint.address.host()
     }
 
     fn origin(&self) -> String {
@@ -239,7 +294,7 @@ impl Http {
     }
 }
 
-impl Transport for Http {
+impl Transport for Arc<Http> {
     async fn send(&self, ask: &Ask<'_>, attempt: &Attempt<'_>) -> Result<Answer, ModelError> {
         let wire = self.endpoint.wire(&self.connection, ask)?;
         loop {
@@ -252,7 +307,7 @@ impl Transport for Http {
                 let proxy = self.proxy();
                 if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED && proxy.is_some() {
                     let origin = self.origin();
-                    return Err(self.misconfigured(self.between(&origin, proxy.as_deref()).proxy_wants_password()));
+                    return Err(self.misconfigured(self.between(&origin, proxy.as_ref()).proxy_wants_password()));
                 }
                 // A token may have been taken back before its time; the next one is asked for once.
                 if response.status() == StatusCode::UNAUTHORIZED && self.endpoint.authorization.refused(&shown) {
@@ -266,13 +321,16 @@ impl Transport for Http {
                     body.extend_from_slice(&bytes);
                 }
                 let said = Said { status: response.status().as_u16(), headers: response.headers(), body: &body };
-                return asked.answer_or_error(&said, ask).map_err(|error| self.endpoint.authorization.explain(error));
+                return asked
+                    .answer_or_error(&said, ask)
+                    .map_err(|error| self.with_address(self.endpoint.authorization.explain(error), wire, ask));
             }
             if content_type(&response).starts_with("text/event-stream") {
-                let reply = self.streamed(response, wire, &asked, ask.stream().then_some(attempt)).await?;
+                let listener = ask.stream().then_some(attempt);
+                let reply = self.streamed(response, wire, &asked, shown.token(), listener).await?;
                 return Ok(Answer::Chat(Box::new(reply)));
             }
-            let answer = self.whole(response, ask, wire, &asked).await?;
+            let answer = self.whole(response, ask, wire, &asked, shown.token()).await?;
             // Some servers answer in one piece whatever they are asked; whoever listens wants the text all the same.
             if let (true, Answer::Chat(reply)) = (ask.stream(), &answer)
                 && let Some(text) = &reply.text
@@ -291,6 +349,23 @@ fn content_type(response: &Response) -> String {
 
 fn too_large() -> ModelError {
     ModelError::Malformed { message: format!("it is larger than {} MiB", MAX_REPLY >> 20) }
+}
+
+/// A reply without the token by which it was asked for: some endpoints repeat a request's headers, and whoever takes
+/// secrets out of what is recorded knows only those of the settings.
+fn without<'t>(token: Option<&str>, text: &'t str) -> Cow<'t, str> {
+    match token {
+        Some(token) if !token.is_empty() && text.contains(token) => Cow::Owned(text.replace(token, "***")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+fn without_token<'t>(token: Option<&str>, data: &'t [u8]) -> Cow<'t, [u8]> {
+    match std::str::from_utf8(data).map(|text| without(token, text)) {
+        Ok(Cow::Owned(text)) => Cow::Owned(text.into_bytes()),
+        // What is no text is the reader's to refuse.
+        _ => Cow::Borrowed(data),
+    }
 }
 
 /// Takes the key out of an error that quotes the endpoint.

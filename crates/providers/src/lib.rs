@@ -48,7 +48,6 @@ use sluicegate_model::{ChatModel, ConnectionName, EmbeddingModel, Fetch, ModelEr
 
 use client::Clients;
 use http::Http;
-use identity::Identity;
 use layers::Layered;
 
 pub use adapt::config_line;
@@ -71,7 +70,8 @@ struct Slot {
 #[derive(Clone)]
 struct Built {
     service: Arc<dyn Service>,
-    identity: Option<Arc<Identity>>,
+    /// What the service goes by, if it goes over the network.
+    http: Option<Arc<Http>>,
 }
 
 /// What a connection leads to: both of its models share its limits.
@@ -96,10 +96,9 @@ impl Connected {
         })
     }
 
-    fn service(&self, connection: &ConnectionName) -> Result<Arc<dyn Service>, ModelError> {
+    fn built(&self, connection: &ConnectionName) -> Result<Built, ModelError> {
         let slot = self.slot(connection)?;
-        let built = slot.built.get_or_init(|| build(&slot.connection, &self.clients));
-        built.clone().map(|built| built.service)
+        slot.built.get_or_init(|| build(&slot.connection, &self.clients)).clone()
     }
 
     /// What a connection's endpoint says of itself, without a model being asked; most say nothing.
@@ -107,29 +106,29 @@ impl Connected {
     /// # Errors
     /// There is no such connection, or its endpoint cannot be asked.
     pub async fn describe(&self, connection: &ConnectionName) -> Result<Described, ModelError> {
-        let slot = self.slot(connection)?;
-        match &slot.connection.kind {
-            ConnectionKind::Serverless { .. } => Http::new(&slot.connection, self.clients.clone())?.describe().await,
+        match (&self.slot(connection)?.connection.kind, self.built(connection)?.http) {
+            (ConnectionKind::Serverless { .. }, Some(http)) => http.describe().await,
             _ => Ok(Described::default()),
         }
     }
 
     /// By whose token a connection is used, and until when it is valid: "client secret of application … in tenant …,
-    /// valid until …". `None` before the first call, and where a key is shown.
+    /// valid until …". Known once a token was had, also if the endpoint refused it; `None` before, and where a key is
+    /// shown.
     #[must_use]
     pub fn identity(&self, connection: &ConnectionName) -> Option<String> {
         let built = self.slots.get(connection)?.built.get()?.as_ref().ok()?;
-        built.identity.as_ref()?.told()
+        built.http.as_ref()?.identity()?.told()
     }
 }
 
 impl Models for Connected {
     fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError> {
-        Ok(self.service(connection)?)
+        Ok(self.built(connection)?.service)
     }
 
     fn embedding(&self, connection: &ConnectionName) -> Result<Arc<dyn EmbeddingModel>, ModelError> {
-        Ok(self.service(connection)?)
+        Ok(self.built(connection)?.service)
     }
 
     fn fetch(&self) -> Arc<dyn Fetch> {
@@ -141,10 +140,9 @@ fn build(connection: &Connection, clients: &Arc<Clients>) -> Result<Built, Model
     if let ConnectionKind::Simulated { script } = &connection.kind {
         let simulated = simulated::Simulated::load(ConnectionName(connection.name.clone()), script)?;
         let about = simulated.about();
-        return Ok(Built { service: Arc::new(Layered::new(simulated, about, connection)), identity: None });
+        return Ok(Built { service: Arc::new(Layered::new(simulated, about, connection)), http: None });
     }
-    let http = Http::new(connection, clients.clone())?;
+    let http = Arc::new(Http::new(connection, clients.clone())?);
     let about = http.about();
-    let identity = http.identity();
-    Ok(Built { service: Arc::new(Layered::new(http, about, connection)), identity })
+    Ok(Built { service: Arc::new(Layered::new(http.clone(), about, connection)), http: Some(http) })
 }

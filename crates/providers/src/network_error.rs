@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
+use crate::client::OnTheWay;
 use crate::fetch::Refused;
 use crate::tls::Distrusted;
 
@@ -31,12 +32,23 @@ pub(crate) enum NetworkError {
 pub(crate) struct Between<'a> {
     /// Scheme, host and port of the server.
     pub(crate) origin: &'a str,
-    /// The proxy on the way, if any, without its password.
-    pub(crate) proxy: Option<&'a str>,
+    /// The proxy on the way, if any.
+    pub(crate) proxy: Option<&'a OnTheWay>,
     /// Where our own certificate lies, if we show one.
     pub(crate) client_certificate: Option<&'a Path>,
-    /// Whether a connection's settings are at work, or none (`http` nodes).
-    pub(crate) has_connection: bool,
+    /// Who calls, which decides what can be changed.
+    pub(crate) caller: Caller,
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A connection, by all of its settings.
+    Connection,
+    /// A connection's identity, which wants a token: by `ca_file` alone.
+    Identity,
+    /// An `http` node, by no such settings.
+    HttpNode,
 }
 
 impl Between<'_> {
@@ -80,17 +92,17 @@ impl Between<'_> {
 
     /// The proxy wants to know who we are (407).
     pub(crate) fn proxy_wants_password(&self) -> String {
-        let scheme = if self.origin.starts_with("https:") { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+        let (shown, variable) =
+            self.proxy.map_or(("on the way", "HTTPS_PROXY"), |proxy| (&proxy.shown, &proxy.variable));
         format!(
-            "the proxy {} refused to pass the request on without a user and password, or with those that it got (407); \
-             write them into {scheme} as `http://USER:PASSWORD@HOST:PORT`",
-            self.proxy.unwrap_or("on the way")
+            "the proxy {shown} refused to pass the request on without a user and password, or with those that it got (407); \
+             write them into {variable} as `http://USER:PASSWORD@HOST:PORT`"
         )
     }
 
     /// What went wrong between us and the proxy, or by the proxy's own will.
     fn tunnel(&self, error: &reqwest::Error, cause: &str) -> Option<NetworkError> {
-        let proxy = self.proxy?;
+        let proxy = &self.proxy?.shown;
         // The error has no type that can be named outside of its crate.
         let tunnel = chain(error)
             .map(ToString::to_string)
@@ -126,9 +138,9 @@ impl Between<'_> {
     /// Why the server's certificate does not do, and what does.
     fn certificate(&self, error: &CertificateError) -> String {
         let (origin, by) = (self.origin, self.by_way_of());
-        let name_it = match self.has_connection {
-            true => "name it with `ca_file:` or SSL_CERT_FILE",
-            false => "name it with SSL_CERT_FILE",
+        let name_it = match self.caller {
+            Caller::Connection | Caller::Identity => "name it with `ca_file:` or SSL_CERT_FILE",
+            Caller::HttpNode => "name it with SSL_CERT_FILE",
         };
         let clock = "or this machine's clock is wrong";
         match error {
@@ -173,9 +185,10 @@ impl Between<'_> {
     fn alert(&self, alert: AlertDescription) -> NetworkError {
         use AlertDescription as Alert;
         let (origin, by) = (self.origin, self.by_way_of());
-        let show_one = match self.has_connection {
-            true => "name one, and its key, with `client_certificate:`",
-            false => "which `http` nodes do not have",
+        let show_one = match self.caller {
+            Caller::Connection => "name one, and its key, with `client_certificate:`",
+            Caller::Identity => "which is shown to the connection's own address alone",
+            Caller::HttpNode => "which `http` nodes do not have",
         };
         NetworkError::Wrong(match (alert, self.client_certificate) {
             (Alert::CertificateRequired | Alert::NoCertificate | Alert::BadCertificate, None) => {
@@ -210,7 +223,7 @@ impl Between<'_> {
     }
 
     fn by_way_of(&self) -> String {
-        self.proxy.map_or_else(String::new, |proxy| format!("by way of the proxy {proxy}: "))
+        self.proxy.map_or_else(String::new, |proxy| format!("by way of the proxy {}: ", proxy.shown))
     }
 }
 

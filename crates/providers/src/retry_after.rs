@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
 
-/// Reads `retry-after-ms`, `x-ms-retry-after-ms` and `retry-after` (seconds or a date), the most exact first.
+/// Reads `retry-after-ms`, `x-ms-retry-after-ms` and `retry-after` (seconds or a date), the most exact first. A date is
+/// measured by the clock of whoever wrote it, if the answer has its own `date`; else by this machine's.
 pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = |name: &str| seconds(text(name)?.parse::<f64>().ok()? / 1000.0);
@@ -12,7 +13,10 @@ pub(crate) fn from_headers(headers: &HeaderMap, now: SystemTime) -> Option<Durat
         let value = text("retry-after")?;
         match value.parse::<f64>() {
             Ok(number) => seconds(number),
-            Err(_) => Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()),
+            Err(_) => {
+                let now = text("date").and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(now);
+                Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default())
+            }
         }
     })
 }
@@ -91,6 +95,10 @@ mod tests {
         check(&[("retry-after", "2"), ("x-ms-retry-after-ms", "250")], Some(0.25));
         check(&[("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], Some(30.0));
         check(&[("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")], Some(0.0));
+        // The endpoint's clock is an hour ahead.
+        let ahead = ("date", "Sun, 06 Nov 1994 09:49:37 GMT");
+        check(&[("retry-after", "Sun, 06 Nov 1994 09:50:07 GMT"), ahead], Some(30.0));
+        check(&[("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"), ("date", "today")], Some(30.0));
         for nonsense in ["soon", "-1", "nan", "1e300", ""] {
             check(&[("retry-after", nonsense)], None);
         }

@@ -2,6 +2,7 @@
 
 mod files;
 mod names;
+mod roots;
 
 use std::fmt;
 use std::path::Path;
@@ -11,7 +12,6 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
-use rustls_platform_verifier::Verifier;
 use sluicegate_config::ClientCertificate;
 
 /// A file of certificates that are trusted besides the platform's.
@@ -46,12 +46,11 @@ pub(crate) fn config(trusted: &[Trusted<'_>], client: Option<&ClientCertificate>
         roots.extend(files::authorities(trusted)?);
     }
     let identity = client.map(files::identity).transpose()?;
-    let no_roots = |error| {
+    let verifier = roots::verifier(roots, provider.clone()).map_err(|error| {
         format!(
             "no certificates to trust: {error}; install the system's (often `ca-certificates`) or set SSL_CERT_FILE"
         )
-    };
-    let verifier = Verifier::new_with_extra_roots(roots, provider.clone()).map_err(no_roots)?;
+    })?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("no TLS: {error}"))?
@@ -77,7 +76,7 @@ pub(crate) fn config(trusted: &[Trusted<'_>], client: Option<&ClientCertificate>
 /// Verifies as the platform does; where that fails for want of an issuer, the error names it: only here are both the
 /// certificate and the failure at hand.
 #[derive(Debug)]
-struct Naming(Verifier);
+struct Naming(Arc<dyn ServerCertVerifier>);
 
 impl ServerCertVerifier for Naming {
     fn verify_server_cert(

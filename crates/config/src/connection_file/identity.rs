@@ -65,8 +65,10 @@ pub(super) fn read(
     variables: &Variables,
     problems: &mut Collected,
 ) -> Option<Auth> {
-    if by_identity(reader, variables, problems)? {
-        return entra(reader, address, variables, problems).map(|entra| Auth::Entra(Box::new(entra)));
+    match way(reader, variables, problems)? {
+        Way::Entra => return entra(reader, address, variables, problems).map(|entra| Auth::Entra(Box::new(entra))),
+        Way::Nothing => return Some(Auth::Nothing),
+        Way::Key => {}
     }
     let told = problems.0.len();
     match problems.maybe(reader.written_secret("api_key")) {
@@ -76,11 +78,20 @@ pub(super) fn read(
     }
 }
 
-/// Whether a word for a way to sign in means Entra; `None`: it is no such word.
-pub(crate) fn is_entra(word: &str) -> Option<bool> {
+/// A way to show who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Key,
+    Entra,
+    Nothing,
+}
+
+/// The way that a word means; `None`: it is no such word.
+pub(crate) fn way_of(word: &str) -> Option<Way> {
     match word.trim().to_ascii_lowercase().replace('-', "_").as_str() {
-        "key" | "api_key" => Some(false),
-        "entra" | "meid_token" | "aad" => Some(true),
+        "key" | "api_key" => Some(Way::Key),
+        "entra" | "meid_token" | "aad" => Some(Way::Entra),
+        "none" | "anonymous" => Some(Way::Nothing),
         _ => None,
     }
 }
@@ -92,15 +103,15 @@ pub(super) fn folders_of_commands(variables: &Variables) -> Vec<PathBuf> {
         .unwrap_or_default()
 }
 
-fn by_identity(reader: &Reader<'_>, variables: &Variables, problems: &mut Collected) -> Option<bool> {
+fn way(reader: &Reader<'_>, variables: &Variables, problems: &mut Collected) -> Option<Way> {
     let path = reader.key("auth");
     let word_of = |reader: &Reader<'_>, key: &str, problems: &mut Collected| match problems.maybe(reader.text(key)) {
         None => Some(None),
-        Some(word) => match is_entra(&word) {
-            Some(entra) => Some(Some(entra)),
+        Some(word) => match way_of(&word) {
+            Some(way) => Some(Some(way)),
             None => {
-                let help = "use `key` or `entra`";
-                unknown_word(reader, key, &word, &["key", "entra"], "is no way to sign in", help, problems);
+                let help = "use `key`, `entra` or `none`";
+                unknown_word(reader, key, &word, &["key", "entra", "none"], "is no way to sign in", help, problems);
                 None
             }
         },
@@ -108,17 +119,19 @@ fn by_identity(reader: &Reader<'_>, variables: &Variables, problems: &mut Collec
     if reader.is_table("auth") {
         let table = problems.maybe(reader.table("auth"))?;
         let inner = Reader::new(table, &path, variables);
-        let entra = word_of(&inner, "type", problems)?.unwrap_or(true);
-        if !entra && let Some(other) = inner.keys().find(|key| *key != "type") {
-            let message = format!("`{}` is about Entra, and `{}` is `key`", inner.key(other), inner.key("type"));
+        let way = word_of(&inner, "type", problems)?.unwrap_or(Way::Entra);
+        if way != Way::Entra
+            && let Some(other) = inner.keys().find(|key| *key != "type")
+        {
+            let message = format!("`{}` is about Entra, and `{}` is not", inner.key(other), inner.key("type"));
             let problem = inner.problem(other, "config::wrong_value", message);
             problems.push(problem.help("write `type: entra`, or leave it out"));
         }
-        return Some(entra);
+        return Some(way);
     }
     let auth = word_of(reader, "auth", problems)?;
     let mode = if auth.is_none() { word_of(reader, "auth_mode", problems)? } else { None };
-    Some(auth.or(mode).unwrap_or(false))
+    Some(auth.or(mode).unwrap_or(Way::Key))
 }
 
 fn entra(reader: &Reader<'_>, address: &str, variables: &Variables, problems: &mut Collected) -> Option<Entra> {

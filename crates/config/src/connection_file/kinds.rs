@@ -4,18 +4,16 @@ use sluicegate_source::suggest::nearest;
 
 use super::{Collected, check_address, identity, missing};
 use crate::aliases::{CONNECTION_TYPES, connection_type};
+use crate::facts::{AZURE_API_VERSION, OPEN_AI};
 use crate::reader::Reader;
 use crate::{AzureApi, ConnectionKind, ExtraParameters, Project, Variables, address};
 
-/// The API version that prompt flow takes if a connection names none.
-const AZURE_API_VERSION: &str = "2024-02-01";
-const OPEN_AI: &str = "https://api.openai.com/v1";
 const MODEL_INFERENCE_API_VERSION: &str = "2024-05-01-preview";
 const ANTHROPIC: &str = "https://api.anthropic.com";
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// What OpenAI's API appends to its base address.
-const OPEN_AI_ENDINGS: &[&str] = &["/chat/completions", "/responses", "/embeddings"];
+const OPEN_AI_ENDINGS: &[&str] = &["/chat/completions", "/completions", "/responses", "/embeddings", "/models"];
 const ANTHROPIC_ENDINGS: &[&str] = &["/v1/messages", "/v1"];
 
 pub(super) fn read(
@@ -82,10 +80,14 @@ fn azure(reader: &Reader<'_>, variables: &Variables, problems: &mut Collected) -
     // A version in the address is as good as one of its own.
     let (base, version_of_address) = address::split_api_version(&address);
     check_address(reader, key, base, problems);
+    // A portal's address goes on to an operation, which tells the API as well.
+    let shows_responses = base.trim_end_matches('/').ends_with("/responses");
+    let base = address::without_ending(base, &["/chat/completions", "/completions", "/responses", "/embeddings"]);
     let api_base = address::without_ending(base, &["/openai/v1", "/openai"]).to_owned();
     let version = written_version.or_else(|| version_of_address.map(str::to_owned));
     let dated = |version: Option<String>| AzureApi::Dated(version.unwrap_or_else(|| AZURE_API_VERSION.to_owned()));
     let (api, responses) = match api.as_deref() {
+        None if shows_responses => (version.map_or(AzureApi::V1, AzureApi::Dated), true),
         // The address of v1, and nothing that says otherwise.
         None if version.is_none() && base.trim_end_matches('/').ends_with("/openai/v1") => (AzureApi::V1, false),
         None | Some("api_version" | "deployments" | "chat") => (dated(version), false),

@@ -4,6 +4,7 @@
 //! known of models; `other_forms` makes today's table of an older file's or a prompty's own description.
 
 mod deployments;
+mod facts;
 mod gateway;
 mod identity;
 mod kinds;
@@ -18,11 +19,11 @@ use crate::layers::{Table, Tree};
 use crate::reader::Reader;
 use crate::{Connection, ConnectionKind, Limits, Project, Retry, Timeouts, Variables};
 
-pub(crate) use identity::is_entra;
+pub(crate) use identity::{Way, way_of};
 pub(crate) use other_forms::{from_aoai_config, from_prompty};
 
 /// Keys that a variable `<CONNECTION>_<KEY>` may give where no file does, as prompt flow allows.
-const FILLED_FROM_VARIABLES: &[&str] = &["api_key", "api_base", "base_url", "api_version", "organization"];
+const FILLED_FROM_VARIABLES: &[&str] = &["api_key", "api_base", "base_url", "endpoint", "api_version", "organization"];
 /// Keys that hold a connection's address, by whatever name; a variable gives none where a file gives one.
 const ADDRESS_KEYS: &[&str] = &["api_base", "base_url", "endpoint", "azure_endpoint"];
 
@@ -76,9 +77,10 @@ pub(crate) fn read(
         gateway = gateway::read(&reader, project, variables, &mut problems);
         deployments = deployments::read(&reader, variables, &mut problems);
     }
-    match kind {
-        Some(kind) if problems.0.is_empty() => {
-            Ok(Connection { limits, timeouts, retry, gateway, deployments, ..Connection::new(name, kind) })
+    let facts = kind.as_ref().map(|kind| facts::read(name, kind, &reader, variables, &mut problems));
+    match kind.zip(facts) {
+        Some((kind, facts)) if problems.0.is_empty() => {
+            Ok(Connection { limits, timeouts, retry, gateway, deployments, facts, ..Connection::new(name, kind) })
         }
         _ => Err(problems.0),
     }
@@ -87,11 +89,16 @@ pub(crate) fn read(
 fn fill_from_variables(name: &str, table: &mut Table, variables: &Variables) {
     let has_address = ADDRESS_KEYS.iter().any(|key| table.contains_key(*key));
     for key in FILLED_FROM_VARIABLES.iter().filter(|key| !(has_address && ADDRESS_KEYS.contains(key))) {
-        let variable = format!("{name}_{key}").to_ascii_uppercase().replace([' ', '-'], "_");
+        let variable = variable_name(name, key);
         if let Some(found) = variables.get_non_empty(&variable).filter(|_| !table.contains_key(*key)) {
             table.insert(Arc::from(*key), Tree::leaf(found.value.into(), found.origin));
         }
     }
+}
+
+/// The variable that may give a key of a connection: `<CONNECTION>_<KEY>`.
+pub(crate) fn variable_name(connection: &str, key: &str) -> String {
+    format!("{connection}_{key}").to_ascii_uppercase().replace([' ', '-'], "_")
 }
 
 fn timeouts(reader: &Reader<'_>, variables: &Variables, problems: &mut Collected) -> Timeouts {

@@ -3,7 +3,7 @@
 
 use sluicegate_value::{Map, Value};
 
-use super::identity;
+use super::identity::{self, Way};
 use crate::aliases::{CONNECTION_TYPES, connection_type};
 use crate::layers::{Table, Tree};
 use crate::variables::{
@@ -60,12 +60,14 @@ pub(crate) fn from_prompty(provider: Option<&str>, configuration: &Map, variable
             put(address_key, address.or_else(|| of_variable("AZURE_OPENAI_ENDPOINT").filter(|_| kind != "serverless")));
             put("api_version", described.given(&["api_version", "apiVersion"]));
             let auth = described.given(&["auth", "auth_mode"]);
-            let names_entra = auth.as_ref().and_then(Value::as_str).and_then(identity::is_entra) == Some(true);
-            let by_identity = names_entra || (auth.is_none() && key.is_none() && described.without_key(variables));
-            put("auth", auth.or_else(|| by_identity.then(|| "entra".into())));
-            if !by_identity {
-                put("api_key", key.or_else(|| of_variable(AZURE_OPENAI_API_KEY).filter(|_| !anonymous)));
+            let names_entra = auth.as_ref().and_then(Value::as_str).and_then(identity::way_of) == Some(Way::Entra);
+            let unasked = || auth.is_none() && key.is_none() && described.without_key(variables);
+            let by_identity = names_entra || (!anonymous && unasked());
+            if !by_identity && !anonymous {
+                put("api_key", key.or_else(|| of_variable(AZURE_OPENAI_API_KEY)));
             }
+            let way = if anonymous { Some("none") } else { by_identity.then_some("entra") };
+            put("auth", auth.or_else(|| way.map(Into::into)));
         }
         "anthropic" => {
             put("base_url", described.given(&["base_url", "endpoint"]));
@@ -90,6 +92,21 @@ pub(crate) fn from_prompty(provider: Option<&str>, configuration: &Map, variable
     put("api", api.filter(|api| apis.contains(api)).map(Value::from));
     table
 }
+
+/// How the hosts end at which Azure's models are served.
+const AZURE_HOSTS: [&str; 11] = [
+    ".openai.azure.com",
+    ".openai.azure.us",
+    ".openai.azure.cn",
+    ".cognitiveservices.azure.com",
+    ".cognitiveservices.azure.us",
+    ".cognitiveservices.azure.cn",
+    ".services.ai.azure.com",
+    ".services.ai.azure.us",
+    ".models.ai.azure.com",
+    ".inference.ml.azure.com",
+    ".inference.ai.azure.com",
+];
 
 /// A prompty's own words.
 struct Described<'a>(&'a Map);
@@ -128,7 +145,19 @@ impl Described<'_> {
             let folders = identity::folders_of_commands(variables);
             folders.iter().any(|folder| folder.join("az").is_file() || folder.join("az.cmd").is_file())
         };
-        self.word("kind") == Some("foundry")
-            || (!is_set(AZURE_OPENAI_API_KEY) && (SIGNS_OF_AN_IDENTITY.iter().any(|name| is_set(name)) || has_az()))
+        let is_foundry = self.word("kind") == Some("foundry");
+        let has_identity = || SIGNS_OF_AN_IDENTITY.iter().any(|name| is_set(name)) || has_az();
+        self.leads_to_azure(variables) && (is_foundry || (!is_set(AZURE_OPENAI_API_KEY) && has_identity()))
+    }
+
+    /// Whether the address is one of the service's own. An identity that nobody asked for is shown nowhere else.
+    fn leads_to_azure(&self, variables: &Variables) -> bool {
+        let of_variable = || Some(variables.get_non_empty("AZURE_OPENAI_ENDPOINT")?.value.to_owned());
+        let written = self.given(&["azure_endpoint", "endpoint", "api_base", "base_url"]);
+        let address = written.and_then(|address| address.as_str().map(str::to_owned)).or_else(of_variable);
+        let Some(address) = address else { return false };
+        let Some(rest) = address.trim().strip_prefix("https://") else { return false };
+        let host = rest.split(['/', ':', '?', '#']).next().unwrap_or(rest).to_ascii_lowercase();
+        AZURE_HOSTS.iter().any(|end| host.ends_with(end))
     }
 }

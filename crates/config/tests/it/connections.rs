@@ -18,9 +18,10 @@ fn a_server_on_this_machine_needs_no_key() {
 }
 
 #[test]
-fn a_kind_that_is_not_spoken_is_kept_by_name() {
+fn a_kind_that_no_model_answers_behind_is_kept_with_its_values() {
     let custom = connection("{type: custom, configs: {a: 1}, secrets: {b: 2}}", &[]).unwrap();
     assert!(matches!(custom.kind, ConnectionKind::Other { type_name } if type_name == "custom"));
+    assert_eq!(custom.facts.keys().collect::<Vec<_>>(), ["a", "b"]);
 }
 
 #[test]

@@ -46,6 +46,11 @@ fn an_azure_address_is_taken_as_people_find_it() {
     check_azure(&format!("endpoint: {x}/openai/"), x, dated("2024-02-01"), false);
     check_azure(&format!("api_base: {x}/openai/v1/"), x, AzureApi::V1, false);
     check_azure(&format!("api_base: {x}/openai/v1, api_version: 2024-06-01"), x, dated("2024-06-01"), false);
+    // As portals show them: the path of an operation, which tells the API.
+    check_azure(&format!("api_base: {x}/openai/v1/chat/completions"), x, AzureApi::V1, false);
+    check_azure(&format!("api_base: {x}/openai/v1/responses"), x, AzureApi::V1, true);
+    let preview = "2025-04-01-preview";
+    check_azure(&format!("api_base: '{x}/openai/responses?api-version={preview}'"), x, dated(preview), true);
     check_azure(&format!("api_base: '{x}?api-version=2024-10-21'"), x, dated("2024-10-21"), false);
     check_azure("api_base: 'https://gw.test/team-a'", "https://gw.test/team-a", dated("2024-02-01"), false);
     check_refused(

@@ -31,6 +31,18 @@ fn a_flow_has_the_environments_of_its_sections_and_no_others() {
 }
 
 #[test]
+fn environments_that_begin_alike_are_environments_all_the_same() {
+    let folder = Folder::with_config(
+        "flow_configs:\n  ask: {flow_path: flows/ask}\n  ask_azure: {deployment_name: a}\n  ask_azure_v1: {deployment_name: b}\n",
+    );
+    let settings = folder.settings(&Variables::default(), None);
+    assert_eq!(settings.flows(), ["ask"]);
+    assert_eq!(settings.environments("ask"), ["azure", "azure_v1"]);
+    let environment = folder.environment("ask", Some("azure_v1"), &[]);
+    assert_eq!(environment.deployment_name().unwrap().as_deref(), Some("b"));
+}
+
+#[test]
 fn an_unknown_environment_is_told_with_those_that_exist() {
     let folder = Folder::with_config(TWO_FLOWS);
     check_refused(

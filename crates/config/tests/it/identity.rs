@@ -159,14 +159,14 @@ fn what_is_wrong_with_an_identity_is_told_at_once() {
     let told = |keys: &str| connection(&format!("{{type: azure_open_ai, {X}, {keys}}}"), &[]).unwrap_err();
     assert!(
         told("auth: entar").ends_with(
-            "`connections.c.auth` is `entar`, which is no way to sign in\n  help: did you mean `entra`? use `key` or `entra`\n"
+            "`connections.c.auth` is `entar`, which is no way to sign in\n  help: did you mean `entra`? use `key`, `entra` or `none`\n"
         ),
         "{}",
         told("auth: entar")
     );
     assert!(
         told("api_key: k, auth: {type: key, cloud: china}").ends_with(
-            "`connections.c.auth.cloud` is about Entra, and `connections.c.auth.type` is `key`\n  help: write `type: entra`, or leave it out\n"
+            "`connections.c.auth.cloud` is about Entra, and `connections.c.auth.type` is not\n  help: write `type: entra`, or leave it out\n"
         ),
     );
     let empty = told("auth: {sources: [], tenant_id: ''}");

@@ -78,8 +78,8 @@ fn version_2_names_its_provider() {
 
 #[test]
 fn azure_is_asked_by_identity_where_no_key_is_to_be_had() {
-    let described = "{type: azure_openai, azure_endpoint: 'https://x'}";
-    let by_identity = "azure https://x entra 2024-02-01";
+    let described = "{type: azure_openai, azure_endpoint: 'https://x.openai.azure.com'}";
+    let by_identity = "azure https://x.openai.azure.com entra 2024-02-01";
     for sign in [
         "AZURE_OPENAI_AD_TOKEN",
         "AZURE_FEDERATED_TOKEN_FILE",
@@ -91,12 +91,21 @@ fn azure_is_asked_by_identity_where_no_key_is_to_be_had() {
     }
     // A key comes first, wherever it is given.
     let both = [("AZURE_OPENAI_AD_TOKEN", "t"), KEYS[0]];
-    assert_eq!(told("", described, &both), "azure https://x azure-key 2024-02-01");
-    let own = "{type: azure_openai, azure_endpoint: 'https://x', api_key: own}";
-    assert_eq!(told("", own, &both), "azure https://x own 2024-02-01");
+    assert_eq!(told("", described, &both), "azure https://x.openai.azure.com azure-key 2024-02-01");
+    let own = "{type: azure_openai, azure_endpoint: 'https://x.openai.azure.com', api_key: own}";
+    assert_eq!(told("", own, &both), "azure https://x.openai.azure.com own 2024-02-01");
+    // What nobody asked for is shown to nobody but the service's own hosts.
+    for elsewhere in ["https://openai.azure.com.evil.test", "http://x.openai.azure.com", "https://gateway.corp"] {
+        let described = format!("{{type: azure_openai, azure_endpoint: '{elsewhere}'}}");
+        let refused = told("", &described, &[("AZURE_OPENAI_AD_TOKEN", "t")]);
+        assert!(refused.contains("needs the variable `AZURE_OPENAI_API_KEY`"), "{elsewhere}: {refused}");
+    }
+    // `kind: anonymous` shows nothing, whoever could be shown.
+    let anonymous = "{kind: anonymous, endpoint: 'https://x.openai.azure.com'}";
+    assert_eq!(told("azure", anonymous, &both), "azure https://x.openai.azure.com no key 2024-02-01");
     // What asks for an identity by name gets one.
-    assert_eq!(told("foundry", "{kind: foundry, endpoint: 'https://x'}", &KEYS), by_identity);
-    assert_eq!(told("azure", "{endpoint: 'https://x', auth_mode: meid_token}", &KEYS), by_identity);
+    assert_eq!(told("foundry", "{kind: foundry, endpoint: 'https://x.openai.azure.com'}", &KEYS), by_identity);
+    assert_eq!(told("azure", "{endpoint: 'https://x.openai.azure.com', auth_mode: meid_token}", &KEYS), by_identity);
     assert_eq!(
         told("", described, &[]),
         "`connections.p.api_key` needs the variable `AZURE_OPENAI_API_KEY`, which is not set\n  help: set `AZURE_OPENAI_API_KEY` in the process or in `.env`, or give a default: `${AZURE_OPENAI_API_KEY:-…}`\n"
@@ -107,6 +116,6 @@ fn azure_is_asked_by_identity_where_no_key_is_to_be_had() {
 fn whoever_is_signed_in_at_the_command_line_is_an_identity() {
     let commands = Folder::new(&[("az", "#!/bin/sh\n")]);
     let path = format!("/nowhere:{}", commands.path().display());
-    let described = "{type: azure_openai, azure_endpoint: 'https://x'}";
-    assert_eq!(told("", described, &[("PATH", &path)]), "azure https://x entra 2024-02-01");
+    let described = "{type: azure_openai, azure_endpoint: 'https://x.openai.azure.com'}";
+    assert_eq!(told("", described, &[("PATH", &path)]), "azure https://x.openai.azure.com entra 2024-02-01");
 }

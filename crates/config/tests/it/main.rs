@@ -5,11 +5,14 @@
 mod connections;
 mod dialects;
 mod environments;
+mod facts;
 mod gateways;
 mod http_policy;
 mod identity;
+mod import;
 mod inline;
 mod precedence;
+mod python;
 mod sample;
 mod secrets;
 

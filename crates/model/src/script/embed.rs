@@ -6,11 +6,15 @@
 
 use super::asked::estimated_tokens;
 use super::dice::Dice;
+use super::fault::Failure;
 use super::reply::Vectors;
 use super::{Asked, Occasion, Outcome, Script, Turn};
 
 /// What real models have at most, several times over.
 const MOST_DIMENSIONS: usize = 65_536;
+
+/// The most numbers of one reply: 2048 texts of 4096 dimensions. More would fill the memory.
+const MOST_NUMBERS: usize = 8_388_608;
 
 impl Script {
     /// What the scripted model does with one attempt to have a vector for each text.
@@ -25,6 +29,13 @@ impl Script {
         let dimensions = dimensions.and_then(|asked| usize::try_from(asked).ok()).unwrap_or(self.dimensions);
         let dimensions = dimensions.clamp(1, MOST_DIMENSIONS);
         self.turn(asked, occasion, self.dice(asked), self.delay, &[], || {
+            if texts.len().saturating_mul(dimensions) > MOST_NUMBERS {
+                let count = texts.len();
+                let message = format!(
+                    "{count} texts of {dimensions} dimensions are more than the {MOST_NUMBERS} numbers of a reply"
+                );
+                return Outcome::Failure(Failure { parameter: Some("input".into()), ..Failure::new(400, message) });
+            }
             Outcome::Reply(Vectors {
                 vectors: texts.iter().map(|text| vector(text.as_ref(), dimensions)).collect(),
                 input_tokens: texts.iter().map(|text| estimated_tokens(text.as_ref().chars().count())).sum(),
@@ -65,7 +76,10 @@ fn add(sum: &mut [f64], word: &str) {
 
 #[cfg(test)]
 mod tests {
+    use sluicegate_value::Map;
+
     use super::*;
+    use crate::script::Api;
 
     fn cosine(one: &str, other: &str, dimensions: usize) -> f64 {
         let (one, other) = (vector(one, dimensions), vector(other, dimensions));
@@ -81,6 +95,21 @@ mod tests {
                 assert!((length - 1.0).abs() < 1e-4, "{text}: {length}");
             }
         }
+    }
+
+    #[test]
+    fn a_reply_that_would_fill_the_memory_is_refused() {
+        let script = Script::parse(&Map::from([("default", "ok")]).into()).unwrap();
+        let body = Map::new();
+        let asked = Asked::new(Api::Embeddings, "m", &body);
+        let status = |texts: usize, dimensions: u64| {
+            let turn = script.embed(&asked, &vec![""; texts], Some(dimensions), Occasion::default());
+            match turn.outcome {
+                Outcome::Failure(failure) => failure.status,
+                _ => 200,
+            }
+        };
+        assert_eq!((status(1, u64::MAX), status(128, 65_536), status(129, 65_536)), (200, 200, 400));
     }
 
     #[test]

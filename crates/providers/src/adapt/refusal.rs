@@ -14,8 +14,18 @@ pub(crate) struct Refusal {
     pub(crate) names: Vec<String>,
     /// What it would take in place of the first.
     instead: Option<String>,
-    /// It knows the parameter and does not take its value.
-    is_value: bool,
+    what: What,
+}
+
+/// What of a parameter is refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What {
+    /// All of it.
+    Parameter,
+    /// Every value that is not what it is without it.
+    AllButDefault,
+    /// The value that it has: another one may be taken.
+    Value,
 }
 
 /// Words that refuse a parameter, whoever speaks: OpenAI, Azure, pydantic, Groq, Google, model inference, Anthropic.
@@ -46,8 +56,18 @@ impl Refusal {
         if said.is_none() && !Self::is_code(code) {
             return None;
         }
-        let is_value =
-            code == "unsupported_value" || lower.contains("unsupported value") || lower.contains("does not support");
+        // `'effort' does not support 'minimal'`; but not `this model does not support …`.
+        let is_of_name = || {
+            let before = lower.split_once(" does not support ").map_or("", |(before, _)| before);
+            before.ends_with(['\'', '`', '"'])
+        };
+        let what = if lower.contains("only the default") {
+            What::AllButDefault
+        } else if code == "unsupported_value" || lower.contains("unsupported value") || is_of_name() {
+            What::Value
+        } else {
+            What::Parameter
+        };
         let mut names = match said {
             // `Unrecognized request arguments supplied: a, b`
             Some(words @ ("unrecognized request argument" | "unrecognized parameter")) => {
@@ -82,7 +102,7 @@ impl Refusal {
             .and_then(|end| message.get(..end))
             .and_then(|start| self::quoted(start).pop())
             .filter(|instead| names.first() != Some(instead));
-        Some(Self { names, instead, is_value })
+        Some(Self { names, instead, what })
     }
 
     /// Whether an error of this code refuses a parameter, whatever its words.
@@ -97,8 +117,14 @@ impl Refusal {
         .contains(&code)
     }
 
-    /// What is done to a parameter of ours: of two names of one thing the other is tried; the rest is left out.
+    /// What is done to a parameter of ours: of two names of one thing the other is tried; the rest is left out, or only a
+    /// value of it if another one may be taken.
     pub(super) fn adaptation(&self, name: &str, parameters: &Map, tried: &[Arc<str>]) -> Adaptation {
+        if let (What::Value, Some(value)) = (self.what, parameters.get(name))
+            && !CONTINUOUS.contains(&name)
+        {
+            return Adaptation::ValueDropped(value.to_json().into());
+        }
         let other = match PAIR {
             [old, new] if name == old => Some(new),
             [old, new] if name == new => Some(old),
@@ -106,11 +132,14 @@ impl Refusal {
         };
         let is_meant = |other: &str| self.instead.as_deref().is_none_or(|instead| instead == other);
         other
-            .filter(|other| !self.is_value && is_meant(other))
+            .filter(|other| self.what == What::Parameter && is_meant(other))
             .filter(|other| !parameters.contains_key(other) && !tried.iter().any(|tried| **tried == **other))
             .map_or(Adaptation::Dropped, |other| Adaptation::Renamed(other.into()))
     }
 }
+
+/// Who does not take one value of these takes none of them, but the default.
+const CONTINUOUS: [&str; 4] = ["temperature", "top_p", "presence_penalty", "frequency_penalty"];
 
 /// Our parameters by the names of other APIs: responses, messages.
 const ALIASES: [(&str, &[&str]); 7] = [
@@ -262,8 +291,25 @@ mod tests {
             &["max_completion_tokens"],
             &renamed("max_tokens"),
         );
-        adapts("Unsupported value: 'max_tokens' does not support 7", &["max_tokens"], &Adaptation::Dropped);
+        let value = Adaptation::ValueDropped("1".into());
+        adapts("Unsupported value: 'max_tokens' does not support 1", &["max_tokens"], &value);
         adapts("Unknown parameter: 'functions'. Use 'tools' instead.", &["functions"], &Adaptation::Dropped);
+    }
+
+    #[test]
+    fn a_value_is_told_from_its_parameter() {
+        let value = Adaptation::ValueDropped("1".into());
+        let effort =
+            "Unsupported value: 'effort' does not support 'minimal' with this model. Supported values are: 'low'.";
+        adapts(effort, &["effort"], &value);
+        adapts("'effort' does not support 'minimal' with this model.", &["effort"], &value);
+        adapts(
+            "'effort' does not support 'x'. Only the default (y) value is supported.",
+            &["effort"],
+            &Adaptation::Dropped,
+        );
+        adapts("This model does not support `effort`.", &["effort"], &Adaptation::Dropped);
+        adapts("Unsupported value: 'top_p' does not support 0.5.", &["top_p"], &Adaptation::Dropped);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::authorization::Authorization;
 use crate::client::{Clients, USER_AGENT};
 use crate::wire::Wire;
 
-/// How to speak to an Azure OpenAI resource. `api_base` is its address, with or without a trailing slash; `/openai`
-/// and `/openai/v1` at its end, as the portal shows them, are allowed.
+/// How to speak to an Azure OpenAI resource. `api_base` is its address, with or without a trailing slash; `/openai`,
+/// `/openai/v1` and the path of an operation at its end, as portals show them, are allowed.
 pub(super) fn endpoint(
     connection: &ConnectionName,
     api_base: &str,
@@ -25,6 +25,8 @@ pub(super) fn endpoint(
         |message: &str| ModelError::Misconfigured { connection: connection.to_string(), message: message.to_owned() };
     let authorization = Authorization::of(connection, auth, &[(HeaderName::from_static("api-key"), "")], clients)?;
     let base = api_base.trim().trim_end_matches('/');
+    let operations = ["/chat/completions", "/completions", "/responses", "/embeddings", "/models"];
+    let base = operations.iter().find_map(|path| base.strip_suffix(path)).unwrap_or(base);
     let base = base.strip_suffix("/v1").filter(|base| base.ends_with("/openai")).unwrap_or(base);
     let base = base.strip_suffix("/openai").unwrap_or(base);
     let address = match api {

@@ -74,8 +74,15 @@ impl Endpoint {
         if !self.speaks.contains(&wire) {
             return Err(unsupported(wire.name()));
         }
-        if self.address.by_deployment && ask.model().is_empty() {
-            return Err(unsupported("a model without a `deployment_name`"));
+        if self.address.by_deployment {
+            let model = &**ask.model();
+            if model.is_empty() {
+                return Err(unsupported("a model without a `deployment_name`"));
+            }
+            // It becomes a part of the path, where these would vanish, or lead elsewhere.
+            if matches!(model, "." | "..") || model.contains(char::is_control) {
+                return Err(unsupported(&format!("a deployment named `{}`", model.escape_debug())));
+            }
         }
         Ok(wire)
     }

@@ -17,7 +17,8 @@ pub(super) fn endpoint(
     responses: bool,
 ) -> Result<Endpoint, ModelError> {
     let base = base_url.trim().trim_end_matches('/');
-    let base = ["/chat/completions", "/responses"].iter().find_map(|path| base.strip_suffix(path)).unwrap_or(base);
+    let operations = ["/chat/completions", "/completions", "/responses", "/embeddings", "/models"];
+    let base = operations.iter().find_map(|path| base.strip_suffix(path)).unwrap_or(base);
     let address = Address::parse(connection, "base_url", &format!("{base}/"))?;
     // Servers on this machine seldom want a key, and variables for it are then often set to nothing.
     let api_key = api_key.filter(|key| !(key.expose().trim().is_empty() && address.is_this_machine()));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sluicegate_value::Value;
 
-use crate::adapt::Refusal;
+use super::nested;
+use crate::adapt::{self, Refusal};
 use crate::wire::chat::reply::excerpt;
 
 /// What an error body says.
@@ -21,13 +22,25 @@ pub(crate) struct Words {
 
 impl Words {
     /// Reads `{"error": {"message", "code", "type", "param", "innererror": {"code"}}}`, `{"error": "…"}`, `{"message"}`,
-    /// `{"detail"}` with a text or a list of complaints, a list of any of these; else the beginning of the text.
+    /// `{"detail"}` with a text or a list of complaints, a list of any of these; else the beginning of the text. What a
+    /// gateway quotes from the service behind it counts more than its own words.
     pub(super) fn of(body: &Value, text: &str) -> Self {
         let body = body.as_list().and_then(<[Value]>::first).unwrap_or(body);
         let error = body.get("error").unwrap_or(body);
         let word = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
         let complaints = ["detail", "details", "message"].iter().find_map(|key| complaint(error.get(key)?));
         let said = error.as_str().map(str::to_owned).or_else(|| word("message")).or_else(|| word("detail"));
+        let behind = said.as_deref().and_then(nested::quoted);
+        if let Some((before, behind)) = behind.map(|(before, object)| (before, Self::of(&object, ""))) {
+            return Self {
+                message: excerpt(&format!("{before} {}", behind.message)),
+                code: if is_specific(&behind.code) { behind.code } else { word("code").unwrap_or_default() },
+                kind: if behind.kind.is_empty() { word("type").unwrap_or_default() } else { behind.kind },
+                parameter: behind.parameter.or_else(|| parameter(word("param"))),
+                request_id: request_id(body).or(behind.request_id),
+                ..behind
+            };
+        }
         let (message, complained) = match (said, complaints) {
             (Some(said), Some((about, what))) if !said.trim().is_empty() => {
                 (Some(format!("{said} ({about}: {what})")), Some(about))
@@ -48,28 +61,33 @@ impl Words {
         let code = word("code").unwrap_or_default();
         let inner = ["innererror", "inner_error"].iter().find_map(|key| error.get(key)?.get("code")?.as_str());
         // Read from the whole message, since the excerpt may end before the name.
-        let refusal = full.as_deref().and_then(|message| Refusal::read(message, &code));
+        let kind = word("type").unwrap_or_default();
+        let refusing = [&code, &kind].into_iter().find(|word| Refusal::is_code(word)).map_or("", String::as_str);
+        let refusal = full.as_deref().and_then(|message| Refusal::read(message, refusing));
+        let is_refusal = refusal.is_some() || !refusing.is_empty();
         let named = refusal.and_then(|refusal| refusal.names.into_iter().next());
         let seconds = ["estimated_time", "retry_after"].iter().find_map(|key| body.get(key)?.as_number());
         let message = full.map_or_else(
             || if is_nothing { "it said no more".to_owned() } else { page(text) },
             |message| excerpt(&message),
         );
-        let parameter = word("param").or(complained).or(named).filter(|name| !name.is_empty());
-        // What only the code says would be lost: whoever reads the error sees the message alone.
-        let message = match &parameter {
-            Some(parameter) if Refusal::is_code(&code) && Refusal::read(&message, "").is_none() => {
-                format!("unsupported parameter `{parameter}`: {message}")
+        let named = word("param").filter(|name| !name.is_empty()).or(complained).or(named);
+        // What only the code or `param` says would be lost: whoever reads the error sees the message alone.
+        let is_nameless = || Refusal::read(&message, "").is_none_or(|refusal| refusal.names.is_empty());
+        let message = match &named {
+            Some(named) if is_refusal && is_nameless() => {
+                let what = if refusing == "unsupported_value" { "value of" } else { "parameter" };
+                format!("unsupported {what} `{named}`: {message}")
             }
             _ => message,
         };
         Self {
             message,
-            kind: word("type").unwrap_or_default(),
+            kind,
             inner: inner.unwrap_or_default().to_owned(),
-            parameter,
+            parameter: parameter(named),
             code,
-            request_id: ["request_id", "requestId"].iter().find_map(|key| body.get(key)?.as_str()).map(str::to_owned),
+            request_id: request_id(body),
             wait: seconds
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
                 .filter(|wait| wait.as_secs() < 3600),
@@ -79,6 +97,11 @@ impl Words {
     /// Whether one of its names for what happened is this.
     pub(super) fn is(&self, name: &str) -> bool {
         [&self.code, &self.kind, &self.inner].iter().any(|word| word.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it names what happened more exactly than a status does.
+    pub(super) fn has_a_code_of_its_own(&self) -> bool {
+        is_specific(&self.code) || is_specific(&self.kind)
     }
 
     /// Whether its message holds one of these, in lower case.
@@ -179,6 +202,39 @@ impl Words {
             ""
         }
     }
+}
+
+/// The parameter that an error names, unless a request means nothing without it: nobody can leave that out.
+fn parameter(named: Option<String>) -> Option<String> {
+    named.filter(|name| !name.is_empty() && adapt::essential(name).is_none())
+}
+
+fn request_id(body: &Value) -> Option<String> {
+    ["request_id", "requestId"].iter().find_map(|key| body.get(key)?.as_str()).map(str::to_owned)
+}
+
+/// Codes that say no more than that something is not there, or was asked wrongly.
+const GENERAL: [&str; 12] = [
+    "error",
+    "none",
+    "null",
+    "not_found",
+    "notfound",
+    "not_found_error",
+    "resource_not_found",
+    "resourcenotfound",
+    "unknown_url",
+    "invalid_request_error",
+    "badrequest",
+    "bad_request",
+];
+
+/// Whether a code is one of its own, and neither a status nor an address (as problem details have).
+fn is_specific(code: &str) -> bool {
+    let is_word = code.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter));
+    is_word
+        && code.chars().any(char::is_alphabetic)
+        && !GENERAL.iter().any(|general| general.eq_ignore_ascii_case(code))
 }
 
 /// What a server written with pydantic complains of first: the name and the words.

@@ -53,6 +53,11 @@ impl Policy {
         }
     }
 
+    /// Whether a host may be called wherever it leads.
+    pub(super) fn may_be_private(&self, host: &str) -> bool {
+        self.private.name(host)
+    }
+
     /// Whether an address may be connected to, on behalf of this host.
     pub(super) fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
         let address = canonical(address);

@@ -7,11 +7,12 @@ use sluicegate_model::{ModelError, Usage};
 use tokio::sync::{Mutex as Turn, MutexGuard as TurnGuard, Notify};
 use tokio::time::Instant;
 
+use super::counting::Counting;
 use super::crowd::Crowd;
 use super::lock;
 use super::mirror::Mirror;
 use super::quota::{Quota, Window};
-use super::rates::{Cost, Rates, estimate};
+use super::rates::{Cost, Rates};
 use crate::ask::Ask;
 
 /// One model's way through the gate.
@@ -30,8 +31,6 @@ pub(super) enum Hold {
     Pause(Instant),
     /// As many as the endpoint bears are in flight.
     Crowd,
-    /// A limit of the settings.
-    Limit(Duration),
     /// The endpoint's quota; how long is a guess.
     Quota(Duration),
 }
@@ -42,6 +41,8 @@ pub(super) struct Passed {
     at: Instant,
     /// How much had been sent then, this included.
     sent: Sent,
+    /// Whether it waited for tokens, as far as there was something to wait for.
+    is_paced: bool,
 }
 
 /// Somebody waits.
@@ -64,22 +65,17 @@ struct State {
     sent: Sent,
     /// Attempts sent before this tell nothing new by being refused.
     refused_at: Option<Instant>,
-    /// Mean tokens of a reply lately, reasoning included.
-    mean_output: f64,
-    replies: u32,
-    /// By what estimates of requests are to be multiplied, as their answers tell.
-    input_factor: f64,
-    /// How much of what a reply might have the endpoint counts, from 0 (what it really has) to 1 (its maximum).
-    by_maximum: f64,
-    /// By how much the next refusal raises that: more, the sooner it comes after the last one.
-    doubt: f64,
+    /// When the last attempt passed.
+    passed_at: Option<Instant>,
+    counting: Counting,
 }
 
-/// By how much a refusal that comes alone raises how much of a maximum counts.
-const DOUBT: f64 = 0.02;
+/// After how long without an attempt one passes whatever the quota seems to be: what was told of it before is a minute
+/// old, or was never true.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
 
-/// By how much an answer lowers it again: a refusal in some hundred answers, if maxima count indeed.
-const FORGETTING: f64 = 0.000_05;
+/// How many requests have to fit into what is left, so that it is taken for the limit where an endpoint tells none.
+const MANY_REQUESTS: f64 = 20.0;
 
 impl Lane {
     pub(super) fn new() -> Arc<Self> {
@@ -93,11 +89,8 @@ impl Lane {
             tokens: None,
             sent: Sent::default(),
             refused_at: None,
-            mean_output: 200.0,
-            replies: 0,
-            input_factor: 1.0,
-            by_maximum: 0.0,
-            doubt: DOUBT,
+            passed_at: None,
+            counting: Counting::new(),
         };
         Arc::new(Self { turn: Turn::new(()), freed: Notify::new(), state: Mutex::new(state) })
     }
@@ -121,20 +114,31 @@ impl Lane {
         self.freed.notified().await;
     }
 
-    pub(super) fn hold(&self, ask: &Ask<'_>, rates: Option<&mut Rates>) -> Option<Hold> {
+    /// What holds the next attempt up, beside the settings' limits.
+    pub(super) fn hold(&self, ask: &Ask<'_>) -> Option<Hold> {
         let mut state = lock(&self.state);
-        let cost = state.cost(ask);
-        state.hold(&cost, rates)
+        let cost = state.counting.cost(ask);
+        state.hold(&cost)
     }
 
-    /// Lets an attempt through, and takes what it likely costs.
-    pub(super) fn pass(self: &Arc<Self>, ask: &Ask<'_>, mut rates: Option<&mut Rates>) -> Result<(Cost, Passed), Hold> {
+    /// How many tokens an attempt likely costs.
+    pub(super) fn cost(&self, ask: &Ask<'_>) -> f64 {
+        lock(&self.state).counting.cost(ask).taken
+    }
+
+    /// Lets an attempt through, if nothing holds it up, and takes what it likely costs.
+    pub(super) fn pass(self: &Arc<Self>, ask: &Ask<'_>, rates: Option<&mut Rates>) -> Option<(Cost, Passed)> {
         let mut state = lock(&self.state);
-        let cost = state.cost(ask);
-        if let Some(hold) = state.hold(&cost, rates.as_deref_mut()) {
-            return Err(hold);
+        let cost = state.counting.cost(ask);
+        if state.hold(&cost).is_some() {
+            return None;
         }
+        let now = Instant::now();
+        let is_paced = state.tokens.is_some() || rates.as_ref().is_some_and(|rates| rates.limits_tokens());
         if let Some(rates) = rates {
+            if !rates.wait(now, cost.taken).is_zero() {
+                return None;
+            }
             rates.take(cost.taken);
         }
         if let Some(mirror) = &mut state.requests {
@@ -147,7 +151,8 @@ impl Lane {
         state.sent.tokens += cost.taken;
         state.in_flight += 1;
         state.most_in_flight = state.most_in_flight.max(state.in_flight);
-        Ok((cost, Passed { lane: self.clone(), at: Instant::now(), sent: state.sent }))
+        state.passed_at = Some(now);
+        Some((cost, Passed { lane: self.clone(), at: now, sent: state.sent, is_paced }))
     }
 
     /// Settles what an attempt really used.
@@ -161,27 +166,11 @@ impl Lane {
         rates: Option<&mut Rates>,
     ) {
         let mut state = lock(&self.state);
-        let spoken = text.map(|text| estimate(text.len()));
-        let output = usage.output_tokens.map(|tokens| tokens as f64).or(spoken);
-        if let (Some(output), true) = (output, cost.has_reply) {
-            // Each of the first counts as much as any other; later ones are forgotten slowly.
-            state.replies = state.replies.saturating_add(1);
-            let weight = (1.0 / f64::from(state.replies)).max(0.02);
-            state.mean_output += (output - state.mean_output) * weight;
-        }
-        let estimated = cost.input * state.input_factor;
-        let input = usage.input_tokens.map_or(estimated, |tokens| tokens as f64);
-        if cost.input > 0.0 && usage.input_tokens.is_some() {
-            let factor = state.input_factor * 0.95 + 0.05 * (input / cost.input);
-            state.input_factor = factor.clamp(0.25, 4.0);
-        }
-        let counted = input + state.counted(output.unwrap_or_default(), cost.maximum);
+        let counted = state.counting.answered(cost, usage, text);
         state.give_back(cost.taken - counted, rates);
-        state.by_maximum = (state.by_maximum - FORGETTING).max(0.0);
-        state.doubt = (state.doubt * 0.998).max(DOUBT);
         let (in_flight, most) = (state.in_flight, state.most_in_flight);
         state.crowd.answered(in_flight, most);
-        state.hear(quota, passed);
+        state.hear(quota, passed, cost);
     }
 
     /// Remembers a pause that the endpoint asked for and what its refusal tells, and gives back the tokens of the reply
@@ -195,27 +184,31 @@ impl Lane {
         rates: Option<&mut Rates>,
     ) {
         let mut state = lock(&self.state);
-        let limits_tokens = rates.as_ref().is_some_and(|rates| rates.limits_tokens());
-        let input = (cost.input * state.input_factor).min(cost.taken);
+        let input = state.counting.input(cost).min(cost.taken);
         state.give_back(cost.taken - input, rates);
-        state.hear(quota, passed);
+        state.hear(quota, passed, cost);
         if let ModelError::RateLimited { retry_after, temporary: true, .. } = error {
             let now = Instant::now();
             if let Some(until) = retry_after.and_then(|pause| now.checked_add(pause)) {
-                state.pause = Some(state.pause.map_or(until, |known| known.max(until)));
+                let until = state.pause.map_or(until, |known| known.max(until));
+                state.pause = Some(until);
+                let State { requests, tokens, .. } = &mut *state;
+                for mirror in [requests, tokens].into_iter().flatten() {
+                    mirror.exhausted(until);
+                }
             }
             // Those that were on their way when one was refused tell the same once more.
             if state.refused_at.is_none_or(|refused| passed.at > refused) {
                 state.refused_at = Some(now);
-                if limits_tokens || state.tokens.is_some() {
+                if passed.is_paced {
                     // Who paces by tokens and is refused counts them in another way than the endpoint does.
-                    let counts_all = state.by_maximum >= 1.0 || cost.maximum.is_none();
+                    let counts_all = state.counting.counts_all(cost);
                     if let (true, Some(mirror)) = (counts_all, &mut state.tokens) {
                         mirror.refused();
                     }
-                    state.by_maximum = (state.by_maximum + state.doubt).min(1.0);
-                    state.doubt = (state.doubt * 2.0).min(0.5);
-                } else if state.requests.is_none() {
+                    let is_told = state.tokens.is_some();
+                    state.counting.refused(is_told);
+                } else if state.requests.is_none() && state.tokens.is_none() {
                     let in_flight = state.in_flight;
                     state.crowd.refused(in_flight);
                 }
@@ -225,23 +218,7 @@ impl Lane {
 }
 
 impl State {
-    fn cost(&self, ask: &Ask<'_>) -> Cost {
-        let cost = Cost::of(ask);
-        let output = if cost.has_reply {
-            let likely = cost.maximum.map_or(self.mean_output, |maximum| maximum.min(self.mean_output));
-            self.counted(likely, cost.maximum)
-        } else {
-            0.0
-        };
-        Cost { taken: cost.input * self.input_factor + output, ..cost }
-    }
-
-    /// What the endpoint counts for a reply of so many tokens.
-    fn counted(&self, output: f64, maximum: Option<f64>) -> f64 {
-        output + self.by_maximum * (maximum.unwrap_or(output) - output).max(0.0)
-    }
-
-    fn hold(&mut self, cost: &Cost, rates: Option<&mut Rates>) -> Option<Hold> {
+    fn hold(&mut self, cost: &Cost) -> Option<Hold> {
         let now = Instant::now();
         if let Some(until) = self.pause.filter(|until| *until > now) {
             return Some(Hold::Pause(until));
@@ -250,15 +227,12 @@ impl State {
         if !self.crowd.has_room(self.in_flight) {
             return Some(Hold::Crowd);
         }
-        let limit = rates.map_or(Duration::ZERO, |rates| rates.wait(now, cost.taken));
-        if !limit.is_zero() {
-            return Some(Hold::Limit(limit));
-        }
         let sent = self.sent;
         let requests = self.requests.as_mut().map_or(Duration::ZERO, |mirror| mirror.wait(now, 1.0, sent.requests));
         let tokens = self.tokens.as_mut().map_or(Duration::ZERO, |mirror| mirror.wait(now, cost.taken, sent.tokens));
+        let is_silent = self.passed_at.is_some_and(|passed| now.saturating_duration_since(passed) >= PROBE_AFTER);
         let wait = requests.max(tokens);
-        (!wait.is_zero()).then_some(Hold::Quota(wait))
+        (!wait.is_zero() && !is_silent).then_some(Hold::Quota(wait))
     }
 
     fn give_back(&mut self, tokens: f64, rates: Option<&mut Rates>) {
@@ -271,7 +245,7 @@ impl State {
     }
 
     /// Takes what an answer tells of the quota.
-    fn hear(&mut self, quota: Option<&Quota>, passed: &Passed) {
+    fn hear(&mut self, quota: Option<&Quota>, passed: &Passed, cost: &Cost) {
         let Some(quota) = quota else { return };
         let now = Instant::now();
         let hear = |mirror: &mut Option<Mirror>, window: Window, first_limit: Option<f64>, sent: f64| match mirror {
@@ -279,8 +253,10 @@ impl State {
             None => *mirror = first_limit.and_then(|limit| Mirror::new(window, limit, passed.at, sent, now)),
         };
         if let Some(window) = quota.tokens {
-            // An older Azure tells what is left and not of how much: the most that was left will do.
-            hear(&mut self.tokens, window, window.limit.or(Some(window.remaining.max(1.0))), passed.sent.tokens);
+            // An older Azure tells what is left and not of how much: the most that was left will do. Of a little that is
+            // left nothing follows.
+            let most = Some(window.remaining).filter(|left| *left >= MANY_REQUESTS * cost.taken.max(1.0));
+            hear(&mut self.tokens, window, window.limit.or(most), passed.sent.tokens);
         }
         if let Some(window) = quota.requests {
             // What is left of requests may be of ten seconds, so that it tells nothing of a minute's limit.

@@ -80,6 +80,11 @@ impl Mirror {
         self.mean_cost = self.mean_cost * 0.9 + cost * 0.1;
     }
 
+    /// Nothing is left, and the endpoint lets nothing through until then: what comes at once afterwards is refused again.
+    pub(super) fn exhausted(&mut self, until: Instant) {
+        self.bucket.hold_nothing(until);
+    }
+
     pub(super) fn give_back(&mut self, amount: f64) {
         self.bucket.give_back(amount);
     }

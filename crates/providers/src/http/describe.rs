@@ -26,7 +26,7 @@ impl Http {
     /// endpoint that has no such path says nothing.
     pub(crate) async fn describe(&self) -> Result<Described, ModelError> {
         let url = self.endpoint.address.at(["info"]);
-        let client = self.clients.get_for(url.scheme() == "https", self.timeouts.connect, &self.settings);
+        let client = self.clients.get_for(&url, self.timeouts.connect, &self.settings);
         let client = client.map_err(|message| self.misconfigured(message))?;
         let shown = self.endpoint.authorization.show().await?;
         let mut headers: HeaderMap = self.endpoint.headers.clone();

@@ -1,5 +1,6 @@
 //! Whoever is signed in at the command line: `az account get-access-token`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -36,7 +37,7 @@ impl Sources {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let since = Instant::now();
-        let output = match timeout(self.az_limit, command.output()).await {
+        let output = match timeout(self.az_limit, output(command)).await {
             Ok(Ok(output)) => output,
             Ok(Err(error)) => return Err(Trouble::Absent(format!("{} cannot be run: {error}", program.display()))),
             Err(_) => {
@@ -67,6 +68,36 @@ impl Sources {
             who: format!("az{signed_in}{place}"),
             dated: None,
         })
+    }
+}
+
+/// What a command prints. With whoever waits for it goes all that it started: `az` is often a script, whose real work is
+/// done by a process of its own.
+async fn output(mut command: Command) -> io::Result<Output> {
+    #[cfg(unix)]
+    command.process_group(0);
+    let child = command.spawn()?;
+    #[cfg(unix)]
+    let mut group = Group(child.id().and_then(|leader| rustix::process::Pid::from_raw(leader.try_into().ok()?)));
+    let output = child.wait_with_output().await;
+    // It ended by itself; its number may soon be another's.
+    #[cfg(unix)]
+    {
+        group.0 = None;
+    }
+    output
+}
+
+/// A group of processes that ends when this is dropped.
+#[cfg(unix)]
+struct Group(Option<rustix::process::Pid>);
+
+#[cfg(unix)]
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
     }
 }
 
@@ -117,12 +148,16 @@ mod tests {
     use crate::client::{Clients, Options};
 
     #[tokio::test]
-    async fn a_command_that_hangs_is_ended() {
+    async fn a_command_that_hangs_is_ended_with_all_that_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("az");
+        let pipe = folder.path().join("az.pipe");
         // Another process writes it: a file that this one has open for writing cannot be run.
-        let write = "printf '#!/bin/sh\\necho $$ > \"%s.pid\"\\nexec sleep 600\\n' \"$0\" > \"$0\" && chmod +x \"$0\"";
+        let write = "mkfifo \"$0.pipe\" && printf '#!/bin/sh\\nsleep 600 > \"%s.pipe\"\\necho done\\n' \"$0\" > \"$0\" && chmod +x \"$0\"";
         assert!(std::process::Command::new("sh").args(["-c", write]).arg(&program).status().unwrap().success());
+        // Reads to the end, which comes when nobody is left who could write.
+        let (send, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || send.send(std::fs::read(pipe).map_err(|error| error.to_string())));
         let entra = Entra {
             scope: "https://cognitiveservices.azure.com/.default".to_owned(),
             authority: String::new(),
@@ -140,16 +175,15 @@ mod tests {
             path: vec![folder.path().to_owned()],
         };
         let clients = Arc::new(Clients::new(Options::default()));
-        let sources = Sources { az_limit: Duration::from_secs(1), ..Sources::new(entra, clients) };
+        let sources = Sources { az_limit: Duration::from_secs(2), ..Sources::new(entra, clients) };
         let trouble = sources.az().await.err();
-        let message = "`az` gave no answer within 1 s".to_owned();
+        let message = "`az` gave no answer within 2 s".to_owned();
         assert_eq!(trouble, Some(Trouble::Failed { message, transient: true }));
-        let process = std::fs::read_to_string(folder.path().join("az.pid")).unwrap();
-        let is_there =
-            || std::process::Command::new("kill").args(["-0", process.trim()]).output().unwrap().status.success();
-        while is_there() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        assert_eq!(
+            ended.recv_timeout(Duration::from_secs(60)).unwrap(),
+            Ok(Vec::new()),
+            "what it started is still there"
+        );
     }
 
     #[test]

@@ -1,22 +1,27 @@
 //! One question to whoever gives out tokens: asked again where that may help, with every secret taken out of what is
 //! quoted.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Url};
+use sluicegate_config::Gateway;
 use sluicegate_value::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::Clients;
 use crate::failure::page;
-use crate::network_error::{Between, NetworkError};
+use crate::network_error::{Between, Caller, NetworkError};
 use crate::retry_after;
 
 /// Asks over the crate's own clients.
 pub(super) struct Exchange {
     clients: Arc<Clients>,
+    /// What of a connection's settings counts here: only whom it trusts. Its headers and its certificate are meant for
+    /// its own address.
+    settings: Gateway,
 }
 
 /// What is asked.
@@ -41,6 +46,8 @@ pub(super) struct Reply {
     pub(super) text: String,
     /// When the question was sent.
     pub(super) since: Instant,
+    /// Whether it asks for a longer wait than anybody here has patience for.
+    too_far: bool,
 }
 
 /// Nobody answered.
@@ -68,7 +75,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 impl Exchange {
     pub(super) fn new(clients: Arc<Clients>) -> Self {
-        Self { clients }
+        Self { clients, settings: Gateway::default() }
+    }
+
+    /// Trusts the authorities of this file, too.
+    pub(super) fn trust(&mut self, ca_file: Option<&Path>) {
+        self.settings.ca_file = ca_file.map(Path::to_owned);
     }
 
     /// Asks, and asks again after 408, 410, 429, 5xx and failures of the network. A platform's own service that is not
@@ -83,7 +95,7 @@ impl Exchange {
                 _ => return outcome,
             };
             if asked.is_some_and(|asked| asked > LONGEST_WAIT) {
-                return outcome;
+                return outcome.map(|reply| Reply { too_far: true, ..reply });
             }
             sleep(asked.unwrap_or(pause)).await;
             pause *= 3;
@@ -98,7 +110,10 @@ impl Exchange {
         let (scheme, tls) = (question.url.scheme(), question.url.scheme() == "https");
         // A machine without the service must not wait for it.
         let connect = Duration::from_secs(if question.local { 1 } else { 10 });
-        let client = if question.local { self.clients.direct(tls, connect) } else { self.clients.get(tls, connect) };
+        let client = match question.local {
+            true => self.clients.direct(tls, connect),
+            false => self.clients.get_for(&question.url, connect, &self.settings),
+        };
         let client = client.map_err(|why| silence(why, false))?;
         let mut request = client.request(question.method.clone(), question.url.clone());
         for (name, value) in &question.headers {
@@ -122,12 +137,12 @@ impl Exchange {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 let host = question.url.host_str().unwrap_or_default();
-                let proxy = self.clients.options.proxies.on_the_way_to(scheme, host).filter(|_| !question.local);
+                let proxy = self.clients.proxy_to(scheme, host).filter(|_| !question.local);
                 let between = Between {
                     origin: &origin,
-                    proxy: proxy.as_deref(),
+                    proxy: proxy.as_ref(),
                     client_certificate: None,
-                    has_connection: false,
+                    caller: Caller::Identity,
                 };
                 return Err(match between.explain(&error) {
                     NetworkError::ConnectTimedOut => {
@@ -142,7 +157,7 @@ impl Exchange {
         if body.len() > MAX_ANSWER {
             return Err(silence(format!("the answer of {origin} is larger than 1 MiB"), false));
         }
-        Ok(Reply { status, headers, text: String::from_utf8_lossy(&body).into_owned(), since })
+        Ok(Reply { status, headers, text: String::from_utf8_lossy(&body).into_owned(), since, too_far: false })
     }
 }
 
@@ -184,7 +199,7 @@ impl Reply {
 
     /// Whether asking again may help.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(self.status, 408 | 410 | 429 | 500..=599)
+        !self.too_far && matches!(self.status, 408 | 410 | 429 | 500..=599)
     }
 }
 

@@ -34,6 +34,7 @@ mod refusal;
 mod sources;
 mod token;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -123,6 +124,12 @@ impl Identity {
         }
     }
 
+    /// The same, trusting the authorities of this file with those who give out tokens, too.
+    pub(crate) fn trusting(mut self, ca_file: Option<&Path>) -> Self {
+        self.sources.exchange.trust(ca_file);
+        self
+    }
+
     /// A token with time left, got or renewed first if need be.
     ///
     /// # Errors
@@ -190,7 +197,7 @@ impl Identity {
         };
         let ended = held.got.ends().filter(|end| *end < SystemTime::now());
         let message = refusal::of_endpoint(status, &message, &held.got.who, held.got.renewable, ended);
-        ModelError::NoIdentity { connection, message }
+        ModelError::NoIdentity { connection, message, transient: false }
     }
 
     /// Renews a token that is still good, unless somebody does so at this moment; the old one if it cannot be renewed.
@@ -235,8 +242,8 @@ impl Identity {
             }
             Err(trouble) => {
                 let transient = matches!(trouble, Trouble::Failed { transient: true, .. });
-                let error =
-                    ModelError::NoIdentity { connection: self.connection.to_string(), message: trouble.into_message() };
+                let (connection, message) = (self.connection.to_string(), trouble.into_message());
+                let error = ModelError::NoIdentity { connection, message, transient };
                 state.failure = Some(Failure { at: Instant::now(), error: error.clone(), transient });
                 Err(error)
             }

@@ -165,7 +165,12 @@ async fn a_limit_of_the_settings_is_used_and_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_the_settings_is_kept_however_the_endpoint_counts() {
-    check(Deployment { by_maximum: true, ..BUSY }, true).await;
+    let by_maximum = Deployment { by_maximum: true, ..BUSY };
+    check(by_maximum, true).await;
+    check(Deployment { limit: 100_000.0, window: Duration::from_secs(60), ..by_maximum }, true).await;
+    // Nor does it take long to learn.
+    let (used, refused) = run(by_maximum, true, 30).await;
+    assert!(used >= 95.0 && refused <= 1.0, "{used:.1} % used, {refused:.2} % refused");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use sluicegate_config::{Connection, ConnectionKind, Limits, Retry, Timeouts};
 use sluicegate_model::{
     About, CallContext, CallNotice, ChatModel as _, ChatReply, ChatRequest, ModelError, Notices, Phase, Prompt, Usage,
@@ -331,4 +332,101 @@ async fn a_call_dropped_while_it_waits_gives_its_turn_back() {
     assert!(tokio::time::timeout(Duration::from_secs(1), call()).await.is_err());
     call().await;
     assert_eq!(begun.elapsed().as_secs(), 10);
+}
+
+/// Tells of a quota, as an endpoint's headers do: what is left of tokens, and of how many, if it says so.
+fn tell(attempt: &Attempt<'_>, remaining: u64, limit: Option<u64>) {
+    let mut headers = HeaderMap::from_iter([(REMAINING, HeaderValue::from(remaining))]);
+    headers.extend(limit.map(|limit| (LIMIT, HeaderValue::from(limit))));
+    attempt.hear(&headers);
+}
+
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
+const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
+
+#[tokio::test(start_paused = true)]
+async fn a_little_that_is_left_is_no_limit() {
+    for remaining in [0, 1, 100] {
+        let model = layered(Limits::default(), 0, move |_, attempt| {
+            tell(attempt, remaining, None);
+            Ok(reply())
+        });
+        let (ears, context) = listening();
+        let begun = Instant::now();
+        for _ in 0..20 {
+            model.chat(&request(), &context).await.unwrap();
+        }
+        assert_eq!((begun.elapsed(), ears.0.lock().unwrap().len()), (Duration::ZERO, 20));
+    }
+}
+
+/// Endpoints say odd things of their quotas, a day's in a minute's words among them.
+#[tokio::test(start_paused = true)]
+async fn a_quota_that_seems_to_let_nothing_through_is_tried_every_minute() {
+    let model = layered(Limits::default(), 0, |_, attempt| {
+        tell(attempt, 0, Some(1));
+        Ok(reply())
+    });
+    let (ears, context) = listening();
+    let begun = Instant::now();
+    for _ in 0..5 {
+        model.chat(&request(), &context).await.unwrap();
+    }
+    assert_eq!(begun.elapsed().as_secs(), 4 * 60);
+    assert_eq!(ears.0.lock().unwrap()[..2], ["AttemptStarted { attempt: 1 }", "Queued"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_holds_no_call_for_longer_than_a_call_may_take() {
+    let timeouts = Timeouts { total: Duration::from_secs(10), ..Timeouts::default() };
+    let model = layered_with(Limits::default(), timeouts, Retry::default(), 0, |_, attempt| {
+        tell(attempt, 0, Some(1));
+        Ok(reply())
+    });
+    model.chat(&request(), &CallContext::detached()).await.unwrap();
+    let begun = Instant::now();
+    let error = model.chat(&request(), &CallContext::detached()).await.unwrap_err();
+    assert_eq!((error.code(), begun.elapsed().as_secs()), ("rate_limited", 10));
+    assert!(error.to_string().contains("the endpoint's quota is used up"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_take_turns_at_the_limit_of_their_connection() {
+    let limits = Limits { tokens_per_minute: Some(60_000), ..Limits::default() };
+    let model = layered(limits, 10, |_, _| Ok(reply()));
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut calls = JoinSet::new();
+    for (name, callers, words) in [("cheap", 30, 1), ("dear", 3, 5_000)] {
+        for _ in 0..callers {
+            let model = model.clone();
+            let prompt = Prompt::Text("four".repeat(words).into());
+            let request = ChatRequest { model: name.into(), prompt, ..request() };
+            calls.spawn(async move {
+                let mut answered = 0;
+                let context = CallContext::detached();
+                while let Ok(reply) = tokio::time::timeout_at(end, model.chat(&request, &context)).await {
+                    answered += u32::from(reply.is_ok());
+                }
+                (name, answered)
+            });
+        }
+    }
+    let answered = calls.join_all().await;
+    let of = |wanted: &str| answered.iter().filter(|(name, _)| *name == wanted).map(|(_, count)| count).sum::<u32>();
+    let (cheap, dear) = (of("cheap"), of("dear"));
+    assert!(dear >= 10 && cheap.abs_diff(dear) <= 40, "{cheap} cheap ones, {dear} dear ones");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_that_nobody_can_believe_holds_nobody_for_long() {
+    let limits = Limits { tokens_per_minute: Some(60_000), ..Limits::default() };
+    let model = layered(limits, 0, |number, _| {
+        let tokens = Some(if number == 1 { 1_000_000_000_000_000 } else { 60 });
+        Ok(ChatReply { usage: Usage { input_tokens: tokens, output_tokens: tokens, ..Usage::default() }, ..reply() })
+    });
+    let begun = Instant::now();
+    for _ in 0..10 {
+        model.chat(&request(), &CallContext::detached()).await.unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
 }

@@ -29,7 +29,9 @@ pub(crate) fn read(request: &EmbeddingRequest, body: &Value) -> Result<Embedding
     let Some(data) = body.get("data").and_then(Value::as_list) else { return Err(malformed("has no `data`", body)) };
     let texts = request.input.texts().len();
     if data.len() != texts {
-        return Err(malformed(&format!("has {} vectors for {texts} texts", data.len()), body));
+        let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let what = format!("has {} for {}", counted(data.len(), "vector"), counted(texts, "text"));
+        return Err(malformed(&what, body));
     }
     let mut vectors: Vec<Option<Vec<f64>>> = vec![None; texts];
     for (position, item) in data.iter().enumerate() {

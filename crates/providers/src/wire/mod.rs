@@ -45,7 +45,7 @@ pub(crate) struct Writing<'a> {
 
 /// Puts a streamed reply together.
 pub(crate) trait Assemble: Send {
-    /// Takes the data of one event.
+    /// Takes the data of one event. After the end, or an error, it brings nothing any more.
     fn push(&mut self, data: &[u8]) -> Result<Brought, ModelError>;
 
     /// Whether the reply is whole: the end came, or every choice has told why it ended.
@@ -156,10 +156,40 @@ impl Wire {
 
     /// Reads an answer that comes in pieces.
     pub(crate) fn assembler(self) -> Box<dyn Assemble> {
-        match self {
+        let inner: Box<dyn Assemble> = match self {
             Self::Responses => Box::new(responses::stream::Assembler::default()),
             Self::Messages => Box::new(messages::stream::Assembler::default()),
             _ => Box::new(chat::stream::Assembler::default()),
+        };
+        Box::new(UntilTheEnd { inner, is_over: false })
+    }
+}
+
+/// Looks at nothing that follows the end or an error: it may make no sense, and belongs to no reply.
+struct UntilTheEnd {
+    inner: Box<dyn Assemble>,
+    is_over: bool,
+}
+
+impl Assemble for UntilTheEnd {
+    fn push(&mut self, data: &[u8]) -> Result<Brought, ModelError> {
+        if self.is_over {
+            return Ok(Brought::Other);
         }
+        let brought = self.inner.push(data)?;
+        self.is_over = matches!(brought, Brought::Done | Brought::Error(_));
+        Ok(brought)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.inner.is_complete()
+    }
+
+    fn seen(&self) -> String {
+        self.inner.seen()
+    }
+
+    fn finish(self: Box<Self>) -> Result<ChatReply, ModelError> {
+        self.inner.finish()
     }
 }

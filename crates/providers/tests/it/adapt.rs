@@ -121,6 +121,23 @@ async fn servers_of_all_kinds_are_understood() {
         (
             400,
             json!({ "error": { "message": "no", "param": "seed", "code": "unsupported_value" } }),
+            r#"adapted seed: ValueDropped("7.0")"#,
+        ),
+        (
+            400,
+            json!({ "error": { "message": "no", "param": "seed", "code": "unsupported_parameter" } }),
+            "adapted seed: Dropped",
+        ),
+        (
+            400,
+            json!({ "error": { "message": "This model does not support it.", "param": "seed" } }),
+            "adapted seed: Dropped",
+        ),
+        (
+            400,
+            error(
+                r#"litellm.BadRequestError: OpenAIException - {"type":"error","error":{"type":"unsupported_parameter","message":"Unsupported parameter: 'seed' is not supported with this model."}}"#,
+            ),
             "adapted seed: Dropped",
         ),
         (
@@ -148,6 +165,55 @@ async fn servers_of_all_kinds_are_understood() {
     }
 }
 
+fn effort(value: &str) -> ChatRequest {
+    ChatRequest { parameters: Map::from([("reasoning_effort", value)]), ..request() }
+}
+
+/// Of some models that take a parameter, each takes other values of it.
+fn refusing_efforts(endpoint: &Endpoint, refused: &'static [&'static str]) {
+    endpoint.on(move |heard| {
+        let body = heard.json();
+        let effort = body.get("reasoning_effort")?.as_str().filter(|effort| refused.contains(effort))?;
+        let message = format!("Unsupported value: 'reasoning_effort' does not support '{effort}' with this model.");
+        Some(refusal("unsupported_value", "reasoning_effort", &message))
+    });
+}
+
+#[tokio::test]
+async fn a_value_that_is_refused_is_left_out_and_others_are_sent() {
+    let endpoint = Endpoint::start();
+    refusing_efforts(&endpoint, &["minimal", "none"]);
+    let model = model(connection(azure(&endpoint.url())));
+    let mut told = Vec::new();
+    for value in ["minimal", "low", "none", "minimal", "low"] {
+        let outcome = call(&*model, &effort(value)).await;
+        assert!(outcome.result.is_ok(), "{:?}", outcome.result);
+        told.extend(outcome.told.into_iter().filter(|line| line.starts_with("adapted")));
+    }
+    let left_out = |value: &str| format!("adapted reasoning_effort: ValueDropped({:?})", format!("\"{value}\""));
+    assert_eq!(told, [left_out("minimal"), left_out("none")]);
+    let sent = |value: &str| format!(r#"{{"reasoning_effort":"{value}"}}"#);
+    let nothing = "{}".to_owned();
+    assert_eq!(
+        heard(&endpoint),
+        [sent("minimal"), nothing.clone(), sent("low"), sent("none"), nothing.clone(), nothing, sent("low")]
+    );
+}
+
+#[tokio::test]
+async fn who_refuses_every_value_refuses_the_parameter() {
+    const VALUES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    let endpoint = Endpoint::start();
+    refusing_efforts(&endpoint, &VALUES);
+    let model = model(connection(azure(&endpoint.url())));
+    let mut told = Vec::new();
+    for value in VALUES {
+        told.extend(call(&*model, &effort(value)).await.told.into_iter().filter(|line| line.starts_with("adapted")));
+    }
+    assert_eq!((told.len(), told.last().unwrap().as_str()), (9, "adapted reasoning_effort: Dropped"));
+    assert_eq!(endpoint.count(), VALUES.len() + 9);
+}
+
 #[tokio::test]
 async fn an_old_server_is_asked_by_the_old_name() {
     let endpoint = Endpoint::start();
@@ -164,6 +230,21 @@ async fn check_not_adapted(request: &ChatRequest, answer: Answer, expected: &str
     let error = outcome.error();
     assert_eq!((error.code(), error.to_string().as_str(), endpoint.count()), ("rejected", expected, 1));
     assert_eq!(outcome.told, ["attempt 1", "attempt 1 failed: rejected, no more"]);
+}
+
+/// Whoever reads of a parameter is told to leave it out: none is named where that makes no sense.
+#[tokio::test]
+async fn what_a_request_cannot_do_without_is_no_parameter_to_leave_out() {
+    for name in ["prompt", "messages", "messages[0].content", "input", "tools", "response_format"] {
+        let unsupported = format!("Unsupported parameter: '{name}'.");
+        for answer in [refusal("invalid_value", name, "no"), refusal("unsupported_parameter", name, &unsupported)] {
+            let endpoint = Endpoint::start();
+            endpoint.queue(answer);
+            let outcome = call(&*model(connection(azure(&endpoint.url()))), &request()).await;
+            let ModelError::Rejected { parameter, .. } = outcome.error() else { panic!("{:?}", outcome.error()) };
+            assert_eq!((parameter, endpoint.count()), (&None, 1), "{name}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -224,6 +305,10 @@ async fn switched_off_it_says_what_to_write() {
     let line = "`connections: { c: { deployments: { gpt-test: { rename: { max_tokens: max_completion_tokens } } } } }`";
     assert!(message.contains(line), "{message}");
     assert_eq!(endpoint.count(), 1);
+    // There is no line for a value: another one has to be written.
+    refusing_efforts(&endpoint, &["minimal"]);
+    let message = call(&*model, &effort("minimal")).await.error().to_string();
+    assert!(message.ends_with("`adapt` is off, so that it is not left out; use another value"), "{message}");
 }
 
 #[tokio::test]

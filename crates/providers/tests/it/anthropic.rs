@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sluicegate_config::{ConnectionKind, Secret};
 use sluicegate_model::{
-    CallContext, ChatApi, ChatReply, ChatRequest, EmbeddingInput, EmbeddingRequest, Message, ModelError, Models as _,
-    Prompt, Shortfall,
+    CallContext, ChatApi, ChatReply, ChatRequest, EmbeddingInput, EmbeddingRequest, FilterState, Message, ModelError,
+    Models as _, Prompt, Shortfall,
 };
 use sluicegate_testkit::endpoint::{Answer, Endpoint};
 use sluicegate_value::{Map, Value, json};
@@ -146,6 +146,23 @@ async fn errors_say_the_service_s_words() {
     assert_eq!(error(429, "rate_limit_error").await, "rate_limited");
     assert_eq!(error(529, "overloaded_error").await, "rate_limited");
     assert_eq!(error(400, "invalid_request_error").await, "rejected");
+}
+
+#[tokio::test]
+async fn a_blocked_message_is_a_result() {
+    for (words, state) in [("Output", FilterState::Output), ("Input", FilterState::Input)] {
+        let words = format!("{words} blocked by content filtering policy");
+        let error = format!(r#"{{"type":"error","error":{{"type":"invalid_request_error","message":"{words}"}}}}"#);
+        let reply = answered(400, &error).await.unwrap();
+        assert_eq!((reply.text, reply.finish_reason.as_deref()), (None, Some("content_filter")));
+        let filter = reply.filter.unwrap();
+        assert_eq!((filter.state, filter.message.as_deref()), (state, Some(words.as_str())));
+        // In the middle of a stream what there is of it is kept.
+        let (outcome, count) = streamed(&[START, BLOCK, DELTA, &error]).await;
+        let reply = outcome.result.unwrap();
+        assert_eq!((reply.text.as_deref(), count), (Some("Hello"), 1));
+        assert_eq!(reply.filter.unwrap().state, FilterState::Output);
+    }
 }
 
 const START: &str =

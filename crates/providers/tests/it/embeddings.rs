@@ -52,7 +52,7 @@ async fn one_text_is_one_vector() {
 #[tokio::test]
 async fn what_is_no_list_of_vectors_makes_no_sense() {
     let cases = [
-        (r#"[{"embedding":[1]}]"#, "it has 1 vectors for 2 texts"),
+        (r#"[{"embedding":[1]}]"#, "it has 1 vector for 2 texts"),
         (r#"[{"embedding":[1]},{"embedding":[1,2]}]"#, "it has vectors of different lengths (1 and 2)"),
         (r#"[{"embedding":[1]},{"embedding":[]}]"#, "it has a vector that is none"),
         (r#"[{"embedding":[1]},{"embedding":[NaN]}]"#, "it has a vector that is none"),
@@ -63,12 +63,20 @@ async fn what_is_no_list_of_vectors_makes_no_sense() {
         (r#"[{"index":0,"embedding":[1]},{"index":0,"embedding":[1]}]"#, "it numbers its vectors (`index`)"),
         (r#"[{"index":0,"embedding":[1]},{"index":-1,"embedding":[1]}]"#, "it numbers its vectors (`index`)"),
         (r#"{}"#, "it has no `data`"),
+        (r#"[]"#, "it has 0 vectors for 2 texts"),
     ];
     for (data, expected) in cases {
         let error = embedded(&two(), data).await.unwrap_err();
         assert_eq!(error.code(), "malformed_reply");
         assert!(error.to_string().contains(expected), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_is_cut_out_of_a_long_answer_is_seen_to_be_cut() {
+    let numbers = format!(r#"[{{"embedding":[{}1]}}]"#, "1,".repeat(500));
+    let message = embedded(&two(), &numbers).await.unwrap_err().to_string();
+    assert!(message.ends_with('…') && message.len() < 300, "{message}");
 }
 
 #[tokio::test]

@@ -334,7 +334,11 @@ async fn the_whole_answer_is_waited_for_no_longer_than_asked() {
     }
     endpoint.queue(Answer::Hang);
     let settings = HttpPolicy { timeout: short, ..here() };
-    assert_eq!(error(settings, &get(endpoint.url())).await.code(), "timed_out");
+    assert_eq!(error(settings.clone(), &get(endpoint.url())).await.code(), "timed_out");
+    // A flow may want less than the settings allow, never more.
+    endpoint.queue(Answer::Hang);
+    let patient = FetchRequest { timeout: Some(Duration::from_secs(30)), ..get(endpoint.url()) };
+    assert_eq!(error(settings, &patient).await, ModelError::TimedOut { phase: Phase::Total, after: short });
 }
 
 #[tokio::test]
@@ -389,7 +393,7 @@ async fn a_proxy_finds_public_names_and_is_not_asked_for_private_ones() {
     let endpoint = Endpoint::start();
     let proxy = Proxy::start();
     proxy.route("api.test", endpoint.port()).route("wiki.internal", endpoint.port());
-    let proxies = Proxies { http: Some(proxy.url()), https: None, except: None };
+    let proxies = Proxies { http: Some(proxy.url()), ..Proxies::default() };
     let with = |http: HttpPolicy| Options { http, proxies: proxies.clone(), ..Options::default() };
     let reply = fetch_with(with(HttpPolicy::default()), &get("http://api.test/x")).await.unwrap();
     assert_eq!((reply.status, &*proxy.passed()[0].line), (200, "GET http://api.test/x HTTP/1.1"));

@@ -105,6 +105,37 @@ async fn a_filtered_input_is_known_in_every_shape() {
     }
 }
 
+/// What gateways make of a filter's error.
+#[tokio::test]
+async fn a_filtered_input_is_known_behind_a_gateway() {
+    let stopped = "the request was stopped by a content filter";
+    let azure = filtered_input("violence", json!({ "filtered": true, "severity": "medium" }))["error"].take();
+    let error =
+        |message: &str| json!({ "message": message, "type": "invalid_request_error", "param": null, "code": "400" });
+    // What the service said, in fields of its own.
+    let mut body = error("litellm.BadRequestError: litellm.ContentPolicyViolationError: The response was filtered");
+    body["provider_specific_fields"] = json!({ "innererror": azure["innererror"], "azure_error": azure });
+    let expected = format!(
+        "{stopped} (violence: medium): litellm.BadRequestError: litellm.ContentPolicyViolationError: The response was filtered"
+    );
+    check(Answer::json(400, &json!({ "error": body })), FilterState::Input, &expected).await;
+    // Its words alone.
+    for words in [
+        "litellm.BadRequestError: OpenAIException - The response was filtered due to the prompt triggering content management policy.",
+        "litellm.BadRequestError: AzureException - The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+        "litellm.ContentPolicyViolationError: no.",
+    ] {
+        let mut body = error(words);
+        body["param"] = json!("prompt");
+        check(Answer::json(400, &json!({ "error": body })), FilterState::Input, &format!("{stopped}: {words}")).await;
+    }
+    // All that it said, as text.
+    let body = error(&format!("litellm.BadRequestError: AzureException - {}", json!({ "error": azure })));
+    let expected =
+        format!("{stopped} (violence: medium): The response was filtered due to the prompt triggering the policy.");
+    check(Answer::json(400, &json!({ "error": body })), FilterState::Input, &expected).await;
+}
+
 #[tokio::test]
 async fn a_filtered_output_keeps_what_there_is_of_the_reply() {
     let results = safe_but("violence", json!({ "filtered": true, "severity": "high" }));

@@ -2,6 +2,7 @@
 
 mod lifetime;
 mod order;
+mod secrecy;
 mod sources;
 mod words;
 
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 use sluicegate_config::{
     Auth, AzureApi, Connection, ConnectionKind, Entra, ExtraParameters, Proxies, Secret, TokenSource,
 };
-use sluicegate_model::{ConnectionName, ModelError, Models};
+use sluicegate_model::{CallContext, ConnectionName, ModelError, Models};
 use sluicegate_providers::{Connected, Options, connect};
 use sluicegate_testkit::endpoint::{Answer, Endpoint, Heard};
 
@@ -147,7 +148,7 @@ async fn once(connected: &Connected) -> Call {
 /// What an error about the identity says.
 fn message(outcome: &Call) -> String {
     match outcome.error() {
-        ModelError::NoIdentity { connection, message } if connection == "c" => message.clone(),
+        ModelError::NoIdentity { connection, message, .. } if connection == "c" => message.clone(),
         other => panic!("another error: {other:?}"),
     }
 }

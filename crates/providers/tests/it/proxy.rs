@@ -15,7 +15,7 @@ use crate::{KEY, call, connection, open_ai, request};
 const CREDENTIALS: &str = "Basic dXNlcjpwQHNz";
 
 fn by(proxy: &str) -> Proxies {
-    Proxies { http: Some(proxy.to_owned()), https: Some(proxy.to_owned()), except: None }
+    Proxies { http: Some(proxy.to_owned()), https: Some(proxy.to_owned()), ..Proxies::default() }
 }
 
 fn model(url: &str, proxies: Proxies, ca_file: Option<PathBuf>) -> std::sync::Arc<dyn ChatModel> {
@@ -135,10 +135,36 @@ async fn a_proxy_that_changes_certificates_is_named_with_its_issuer() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_no_web_proxy_is_told() {
-    let error = error("https://far.test", by("socks5://user:hunter2@127.0.0.1:1080")).await;
-    assert_eq!(
-        error.to_string(),
-        "connection `c`: the proxy of HTTP_PROXY is one of kind `socks5`; only http:// and https:// work"
-    );
+async fn a_proxy_that_is_no_web_proxy_is_told_by_the_variable_that_was_set() {
+    for (address, why) in [
+        (
+            "socks5://user:hunter2@127.0.0.1:1080",
+            "the proxy of [variable] is one of kind `socks5`; only http:// and https:// work",
+        ),
+        ("http://", "the proxy's address in [variable] is not a URL"),
+    ] {
+        for (set, expected) in [(None, "HTTPS_PROXY"), (Some("all_proxy"), "all_proxy")] {
+            let proxies = Proxies { https_variable: set.map(str::to_owned), ..by(address) };
+            let error = error("https://far.test", proxies).await;
+            assert_eq!(error.to_string(), format!("connection `c`: {}", why.replace("[variable]", expected)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_of_no_use_spoils_nothing_that_does_not_go_by_it() {
+    let endpoint = Endpoint::start();
+    let socks = "socks5://127.0.0.1:1080";
+    for url in [endpoint.url(), endpoint.url_at("localhost")] {
+        call(&*model(&url, by(socks), None), &request()).await.result.unwrap();
+    }
+    // It is not there; but nobody speaks of a proxy.
+    let except = Proxies { except: Some(".test".to_owned()), ..by(socks) };
+    assert_eq!(error("https://far.test", except).await.code(), "unreachable");
+    // The other scheme has a proxy that works.
+    let proxy = Proxy::start();
+    proxy.route("far.test", endpoint.port());
+    let mixed = Proxies { http: Some(proxy.url()), ..by(socks) };
+    call(&*model("http://far.test", mixed, None), &request()).await.result.unwrap();
+    assert_eq!((endpoint.count(), proxy.passed().len()), (3, 1));
 }

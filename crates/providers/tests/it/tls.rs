@@ -67,6 +67,38 @@ async fn an_authority_of_one_s_own_is_trusted_by_setting_and_by_variable() {
     assert_eq!(endpoint.count(), 4);
 }
 
+/// Where a process of its own finds what it needs, in its folder.
+const CALLED: &str = "called.txt";
+
+#[test]
+fn variables_of_the_process_say_nothing_of_whom_we_trust() {
+    let root = Authority::new("Corp Root");
+    let endpoint = Endpoint::start_tls(&Server::new(&root.certify(&HERE)));
+    let files = Files::new();
+    let bundle = files.write("root.pem", &root.pem());
+    files.write("other.pem", &Authority::new("Other Root").pem());
+    files.write(CALLED, &endpoint.url());
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "tls::a_process_with_variables", "--ignored", "--nocapture"])
+        .current_dir(files.0.path())
+        .env("SSL_CERT_FILE", &bundle)
+        .env("SSL_CERT_DIR", files.0.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&child.stderr));
+    assert_eq!((endpoint.connections(), endpoint.count()), (1, 0));
+}
+
+#[tokio::test]
+#[ignore = "the test above runs it in a process and folder of its own"]
+async fn a_process_with_variables() {
+    let Ok(url) = std::fs::read_to_string(CALLED) else { return };
+    // What the variables name counts where it is handed in; this is something else.
+    let said = outcome(&url, Gateway::default(), vec!["other.pem".into()]).await;
+    assert!(said.contains("its issuer `CN=Corp Root` is unknown"), "{said}");
+}
+
 #[tokio::test]
 async fn an_unknown_issuer_is_named_with_what_to_do() {
     let root = Authority::new("Corp Root");

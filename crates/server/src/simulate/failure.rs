@@ -29,7 +29,7 @@ pub(super) fn answer(flavour: Flavour, failure: &Failure) -> Answer {
 /// The answer to a request that a content filter stopped.
 pub(super) fn filtered(flavour: Flavour, filter: &Filter) -> Answer {
     if flavour == Flavour::Anthropic {
-        let message = filter.message.as_deref().unwrap_or("Output blocked by content filtering policy");
+        let message = filter.message.as_deref().unwrap_or("Input blocked by content filtering policy");
         return answer(flavour, &Failure::new(400, message));
     }
     let error = json!({

@@ -58,6 +58,11 @@ fn what_is_no_text_is_refused() {
         refused(r#"{"model": "m", "input": "a", "dimensions": 0}"#),
         (400, "`dimensions` must be a whole number above 0".to_owned())
     );
+    let large = format!(r#"{{"model": "m", "input": [{}"x"], "dimensions": 9999}}"#, r#""x","#.repeat(999));
+    assert_eq!(
+        refused(&large),
+        (400, "1000 texts of 9999 dimensions are more than the 8388608 numbers of a reply".to_owned())
+    );
     let many = format!(r#"{{"model": "m", "input": [{}"x"]}}"#, r#""x","#.repeat(2048));
     assert_eq!(refused(&many), (400, "`input` has 2049 texts, and 2048 is the most".to_owned()));
 }

@@ -92,11 +92,24 @@ fn hanging_is_hanging_until_the_end() {
 
 #[test]
 fn a_client_that_leaves_is_heard_of() {
-    let endpoint = Running::start(r#"{"default": "ok", "faults": [{"hang": true}]}"#);
-    let stream = endpoint.connect("POST", CHAT, &[], &asking("hi", "")).unwrap();
-    std::thread::sleep(Duration::from_millis(50));
+    let endpoint = Running::start(
+        r#"{"default": "ok", "faults": [{"when": {"user": "hang"}, "hang": true}], "limits": {"tokens_per_minute": 1000000, "burst": "1m"}}"#,
+    );
+    let stream = endpoint.connect("POST", CHAT, &[], &asking("hang", r#", "max_tokens": 900000"#)).unwrap();
+    // Once its tokens are taken the request is heard, and hangs.
+    let mut asked = 0;
+    let left = || {
+        let answer = endpoint.post(CHAT, &asking("hi", ""));
+        answer.header("x-ratelimit-remaining-tokens").unwrap().parse::<u64>().unwrap()
+    };
+    while left() > 500_000 {
+        asked += 1;
+        assert!(asked < 2000, "it is never heard");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     drop(stream);
-    assert_eq!(endpoint.heard(1), ["POST /v1/chat/completions m -"]);
+    let heard = endpoint.heard(asked + 2);
+    assert_eq!(heard.iter().filter(|line| *line == "POST /v1/chat/completions m -").count(), 1, "{heard:?}");
 }
 
 #[test]

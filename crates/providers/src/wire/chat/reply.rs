@@ -49,11 +49,14 @@ fn plain_text(content: &Value) -> Option<Arc<str>> {
     }
 }
 
-/// The words in which the model refused to answer: beside the content, or a part of it.
+/// The words in which the model refused to answer: beside the content, a part of it, or where a gateway puts what it does
+/// not know.
 fn refusal(message: &Value) -> Option<Arc<str>> {
     let parts = message.get("content").and_then(Value::as_list).unwrap_or_default();
     let said = std::iter::once(message).chain(parts).filter_map(|said| said.get("refusal")?.as_str());
     let words: String = said.collect();
+    let elsewhere = || message.get("provider_specific_fields")?.get("refusal")?.as_str();
+    let words = if words.is_empty() { elsewhere().unwrap_or_default() } else { &words };
     (!words.is_empty()).then(|| words.into())
 }
 
@@ -81,7 +84,8 @@ pub(crate) fn excerpt(text: &str) -> String {
         if !short.is_empty() {
             short.push(' ');
         }
-        short.extend(word.chars().take(200));
+        // One more than there may be, so that what is cut is seen to be.
+        short.extend(word.chars().take(201));
         if let Some((end, _)) = short.char_indices().nth(200) {
             short.truncate(end);
             short.push('…');

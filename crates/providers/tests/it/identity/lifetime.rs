@@ -109,13 +109,17 @@ async fn whoever_gives_up_does_not_take_the_others_along() {
     while site.authority.count() < 1 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    let second = tokio::spawn({
-        let connected = connected.clone();
-        async move { once(&connected).await }
-    });
-    tokio::task::yield_now().await;
+    // What is told of an attempt is told in the same breath in which it asks for a token.
+    let ears = Arc::new(crate::Ears::default());
+    let context = CallContext { notices: ears.clone(), ..CallContext::detached() };
+    let model = connected.chat(&name()).unwrap();
+    let second = tokio::spawn(async move { model.chat(&request(), &context).await });
+    while ears.0.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(site.authority.count(), 1, "it waits for the first one's exchange");
     first.abort();
-    check_succeeded(&second.await.unwrap());
+    second.await.unwrap().unwrap();
     assert_eq!(site.given(), 1);
 }
 
@@ -239,6 +243,19 @@ async fn an_identity_without_a_role() {
         "; give the identity the role `Cognitive Services OpenAI User` on this resource; that takes some minutes to work",
     )
     .await;
+}
+
+#[tokio::test]
+async fn whoever_gives_out_tokens_may_fail_for_a_while() {
+    let site = Site::start(3600);
+    // As often as one question is asked, and once more.
+    for _ in 0..5 {
+        site.authority.queue(Answer::error(503, "503", "busy").header("retry-after-ms", "1"));
+    }
+    let (outcome, _) = site.call(site.application()).await;
+    check_succeeded(&outcome);
+    assert_eq!(outcome.told, ["attempt 1", "attempt 1 failed: no_identity, again", "attempt 2"]);
+    assert_eq!((site.authority.count(), site.model.count()), (6, 1));
 }
 
 #[tokio::test]

@@ -123,13 +123,16 @@ async fn a_token_endpoint_that_keeps_failing_is_given_up() {
         let connected = site.connected(entra);
         assert_eq!(message(&once(&connected).await), format!("client_secret: {expected}"));
         assert_eq!(site.authority.count(), count);
-        // The next call may find it well again.
+        // A later call may find it well again.
+        pass(seconds(6)).await;
         site.authority.on(|_| Some(Answer::json(200, &json!({ "access_token": "late-token" }))));
         check_succeeded(&once(&connected).await);
     }
     let soon = |answer: Answer| answer.header("retry-after-ms", "1");
     let busy = json!({ "error": "server_error", "error_description": "AADSTS90033: A transient error." });
-    check(soon(Answer::json(503, &busy)), 4, "Entra refused (503): AADSTS90033: A transient error").await;
+    // Four times for each of the connection's three attempts.
+    check(soon(Answer::json(503, &busy)), 12, "Entra refused (503): AADSTS90033: A transient error").await;
+    // Nobody waits as long as that.
     check(
         Answer::json(429, &busy).header("retry-after", "600"),
         1,
@@ -137,7 +140,7 @@ async fn a_token_endpoint_that_keeps_failing_is_given_up() {
     )
     .await;
     let page = Answer::Whole(502, Vec::new(), "<html><title>Bad Gateway</title></html>".into());
-    check(soon(page), 4, "an answer that is none of Entra's (502): a web page, `Bad Gateway`").await;
+    check(soon(page), 12, "an answer that is none of Entra's (502): a web page, `Bad Gateway`").await;
 }
 
 #[tokio::test]
