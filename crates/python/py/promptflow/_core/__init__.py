@@ -1,0 +1,1 @@
+"""What promptflow keeps to itself and people import all the same."""

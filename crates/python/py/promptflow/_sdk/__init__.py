@@ -1,0 +1,1 @@
+"""The client's insides, under the names that people import."""

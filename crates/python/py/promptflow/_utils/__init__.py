@@ -1,0 +1,1 @@
+"""Bits that people import although they are promptflow's own."""

@@ -1,0 +1,1 @@
+"""What tools and flows speak of: types of inputs, images."""

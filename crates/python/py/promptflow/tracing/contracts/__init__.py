@@ -1,0 +1,1 @@
+"""Kinds of spans, and iterators that remember."""

@@ -1,0 +1,14 @@
+//! Workers with a real Python.
+
+#![cfg(unix)]
+
+mod asking;
+mod concurrency;
+mod death;
+mod failures;
+mod handles;
+mod loading;
+mod output;
+mod stand_in;
+mod support;
+mod values;
