@@ -84,10 +84,12 @@ pub enum FetchEnd {
     Cancelled,
 }
 
-/// How an [`Adaptation`] is written: `"dropped"`, or `{"renamed": "max_completion_tokens"}`.
+/// How an [`Adaptation`] is written: `"dropped"`, `{"renamed": "max_completion_tokens"}`, or `{"value_dropped":
+/// "\"minimal\""}`.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Adaptation", rename_all = "snake_case")]
 pub(crate) enum AdaptationAsWritten {
     Renamed(Arc<str>),
     Dropped,
+    ValueDropped(Arc<str>),
 }

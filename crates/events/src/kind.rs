@@ -8,7 +8,7 @@ use sluicegate_model::{Adaptation, Usage};
 use sluicegate_value::{Map, Value};
 
 use crate::call::AdaptationAsWritten;
-use crate::{CallEnd, Failure, FetchEnd, Operation, Outcome, PlanHashes, RunStatus};
+use crate::{CallEnd, Failure, FetchEnd, NodePath, Operation, Outcome, PlanHashes, RunStatus, Stream};
 
 /// What happened.
 ///
@@ -37,6 +37,22 @@ pub enum EventKind {
     RunResumed {
         /// Calls that were in flight when it stopped; they are made again.
         repeated_calls: u32,
+        /// Nodes that were over and run again, since what is recorded of them is not what the run had: a secret was taken
+        /// out, or it was an object of a Python worker that is gone.
+        #[serde(default)]
+        repeated_nodes: u32,
+    },
+    /// A Python worker is gone, and with it objects that nodes still need: those that made them run again, their model
+    /// calls answered by what was recorded.
+    ObjectsLost {
+        /// The worker.
+        worker: String,
+        /// The objects' numbers there; empty: all that it had.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        objects: Vec<u64>,
+        /// The nodes that run again for it, as far as is known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        nodes: Vec<NodePath>,
     },
     /// A node began an attempt (`scope.attempt`).
     NodeStarted {
@@ -59,6 +75,45 @@ pub enum EventKind {
         /// Tokens used by all calls of this node and the flows inside it.
         #[serde(default)]
         usage: Usage,
+    },
+    /// A node's own code has printed something.
+    NodeSaid {
+        /// Where to.
+        stream: Stream,
+        /// What; whole lines, most often.
+        text: String,
+    },
+    /// Code of a node's own began something that it wants to see in its traces (`@trace`); the span is the event's.
+    SpanStarted {
+        /// Its name.
+        name: String,
+        /// Its type, in prompt flow's words: `Function`, `Tool`, `LLM`, `Retrieval` …
+        span_type: String,
+        /// What it was given; `null` where content is not captured.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        inputs: Value,
+        /// What its author adds.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        attributes: Map,
+    },
+    /// That is over.
+    SpanFinished {
+        /// What it gave; `null` where content is not captured.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        output: Value,
+        /// Why it gave nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+        /// What its author adds.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        attributes: Map,
+    },
+    /// An aggregation node has told a number over all lines (`log_metric`).
+    MetricLogged {
+        /// Its name.
+        key: String,
+        /// What it is: a number, most often.
+        value: Value,
     },
     /// A model call of a node began.
     ModelCallStarted {
@@ -193,9 +248,14 @@ impl EventKind {
         match self {
             Self::RunStarted { .. } => "run_started",
             Self::RunResumed { .. } => "run_resumed",
+            Self::ObjectsLost { .. } => "objects_lost",
             Self::NodeStarted { .. } => "node_started",
             Self::NodeAttemptFailed { .. } => "node_attempt_failed",
             Self::NodeFinished { .. } => "node_finished",
+            Self::NodeSaid { .. } => "node_said",
+            Self::SpanStarted { .. } => "span_started",
+            Self::SpanFinished { .. } => "span_finished",
+            Self::MetricLogged { .. } => "metric_logged",
             Self::ModelCallStarted { .. } => "model_call_started",
             Self::ModelAttemptFailed { .. } => "model_attempt_failed",
             Self::ModelCallAdapted { .. } => "model_call_adapted",

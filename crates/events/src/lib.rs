@@ -21,7 +21,7 @@ pub use event::{Event, RunId, SpanRef};
 pub use failure::Failure;
 pub use journal::{Journal, JournalError, Listener, ListenerError};
 pub use kind::EventKind;
-pub use outcome::{Outcome, PlanHashes, RunStatus, WaitFor};
+pub use outcome::{Found, Outcome, PlanHashes, Property, RunStatus, Stream, WaitFor};
 pub use path::{NodePath, PathStep, Scope};
 pub use sampler::{Sampler, SamplerError};
 pub use spent::Spent;

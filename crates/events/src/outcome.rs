@@ -1,5 +1,7 @@
 //! How nodes and runs end.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sluicegate_value::Value;
@@ -21,6 +23,10 @@ pub enum Outcome {
         /// Whether it is or holds a Python object, so that a resume must run the node again if a successor needs it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         opaque: bool,
+        /// What the ways into Python objects of the output lead to that others go, by how they are written: looked up
+        /// where the objects live, while they did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        properties: Vec<Property>,
     },
     /// Its condition did not hold, or all that it reads was bypassed.
     Bypassed,
@@ -36,6 +42,36 @@ pub enum Outcome {
     },
     /// It was stopped because another node failed or the run was interrupted; a resume runs it again.
     Cancelled,
+}
+
+/// What a way into an output leads to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Property {
+    /// The way, as the flow writes it: `items[0].name`.
+    pub path: Arc<str>,
+    /// What is there, or why nothing is.
+    #[serde(flatten)]
+    pub found: Found,
+}
+
+/// What is at the end of a way into an output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// A value.
+    Value(Value),
+    /// Nothing: who reads it fails by this.
+    Failure(Failure),
+}
+
+/// Where a node's own code prints to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
 }
 
 /// What a node waits for.

@@ -9,7 +9,10 @@ use sluicegate_flow::plan::NodeName;
 use sluicegate_model::{Adaptation, ChatReply, EmbeddingReply, Filter, FilterFinding};
 use sluicegate_value::{Map, Value};
 
-use crate::{CallEnd, Event, EventKind, Failure, FetchEnd, NodePath, Outcome, PathStep, PlanHashes, Scope, WaitFor};
+use crate::{
+    CallEnd, Event, EventKind, Failure, FetchEnd, Found, NodePath, Outcome, PathStep, PlanHashes, Property, Scope,
+    WaitFor,
+};
 
 impl Event {
     /// Replaces every text for which `rewrite` answers, wherever it came from: inputs, outputs, requests, replies,
@@ -42,8 +45,29 @@ impl Texts<'_> {
                 self.map(inputs);
                 self.map(options);
             }
-            EventKind::RunResumed { repeated_calls: _ } | EventKind::TimerFired { until: _ } | EventKind::Unknown => {}
+            EventKind::RunResumed { repeated_calls: _, repeated_nodes: _ }
+            | EventKind::TimerFired { until: _ }
+            | EventKind::Unknown => {}
+            EventKind::ObjectsLost { worker: _, objects: _, nodes } => {
+                nodes.iter_mut().for_each(|path| self.path(path))
+            }
             EventKind::NodeStarted { node_kind: _, inputs } => self.value(inputs),
+            EventKind::NodeSaid { stream: _, text } => self.text(text),
+            EventKind::SpanStarted { name, span_type, inputs, attributes } => {
+                self.text(name);
+                self.text(span_type);
+                self.value(inputs);
+                self.map(attributes);
+            }
+            EventKind::SpanFinished { output, failure, attributes } => {
+                self.value(output);
+                failure.iter_mut().for_each(|failure| self.failure(failure));
+                self.map(attributes);
+            }
+            EventKind::MetricLogged { key, value } => {
+                self.text(key);
+                self.value(value);
+            }
             EventKind::NodeAttemptFailed { failure, retry_in_ms: _ } => self.failure(failure),
             EventKind::NodeFinished { outcome, usage: _ } => self.outcome(outcome),
             EventKind::ModelCallStarted {
@@ -75,7 +99,7 @@ impl Texts<'_> {
                     self.text(text);
                 }
                 match adaptation {
-                    Adaptation::Renamed(name) => self.shared(name),
+                    Adaptation::Renamed(text) | Adaptation::ValueDropped(text) => self.shared(text),
                     Adaptation::Dropped => {}
                 }
             }
@@ -102,7 +126,14 @@ impl Texts<'_> {
 
     fn outcome(&mut self, outcome: &mut Outcome) {
         match outcome {
-            Outcome::Completed { output, headers, opaque: _ } => {
+            Outcome::Completed { output, headers, opaque: _, properties } => {
+                for Property { path, found } in properties {
+                    self.shared(path);
+                    match found {
+                        Found::Value(value) => self.value(value),
+                        Found::Failure(failure) => self.failure(failure),
+                    }
+                }
                 let before = output.as_str().map(str::len);
                 self.value(output);
                 // Offsets mean nothing in a text of another length.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sluicegate_model::{Adaptation, Filter, Shortfall, Usage};
 use sluicegate_value::{Map, Value};
 
-use crate::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, RunId, RunStatus, Spent};
+use crate::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, RunId, RunStatus, Spent, Stream};
 
 /// What a run of one input looks like.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,10 @@ pub struct RunSummary {
     pub inputs_redacted: bool,
     /// Its nodes, in the order in which they began.
     pub nodes: IndexMap<NodePath, NodeSummary>,
+    /// Numbers over all lines that aggregation nodes told, in the order in which they did.
+    pub metrics: IndexMap<String, Value>,
+    /// How often nodes ran again since objects of theirs were lost with a Python worker.
+    pub objects_lost: u32,
     spent: Spent,
     worked: Worked,
 }
@@ -97,6 +101,8 @@ pub struct NodeSummary {
     pub usage: Usage,
     /// What they cost in US dollars: 0 if there was none, `None` (unknown) if a reply has no price.
     pub cost: Option<f64>,
+    /// What its own code printed, in order; the beginning of it, if that is much.
+    pub said: Vec<(Stream, String)>,
     /// Its output, if it completed.
     pub output: Option<Value>,
     /// Why it failed.
@@ -221,6 +227,10 @@ impl RunSummary {
                 self.failure.clone_from(failure);
             }
             EventKind::Chunk { .. } | EventKind::EventReceived { .. } | EventKind::TimerFired { .. } => {}
+            EventKind::MetricLogged { key, value } => {
+                self.metrics.insert(key.clone(), value.clone());
+            }
+            EventKind::ObjectsLost { .. } => self.objects_lost += 1,
             kind => {
                 if event.scope.path.is_root() {
                     return;
@@ -258,6 +268,7 @@ impl Default for NodeSummary {
             adapted: Vec::new(),
             usage,
             cost,
+            said: Vec::new(),
             output: None,
             failure: None,
             worked: Worked::default(),
@@ -303,6 +314,10 @@ impl NodeSummary {
                     Outcome::Cancelled => NodeStatus::Cancelled,
                 };
             }
+            EventKind::NodeSaid { stream, text } => match self.said.last_mut() {
+                Some((last, said)) if last == stream => said.push_str(text),
+                _ => self.said.push((*stream, text.clone())),
+            },
             EventKind::ModelCallStarted { .. } | EventKind::FetchStarted { .. } => self.calls_in_flight += 1,
             EventKind::ModelAttemptFailed { retry_in_ms: Some(_), .. } => self.repeated_attempts += 1,
             EventKind::ModelCallAdapted { call: _, connection, model, parameter, adaptation, message } => {

@@ -40,7 +40,7 @@ fn plan() -> Arc<Plan> {
         }
         nodes.push(Node {
             name: format!("n{index}").as_str().into(),
-            kind: NodeKind::Python(PythonNode { file: None, tool: None, template: None, connection: None }),
+            kind: NodeKind::Python(PythonNode::default()),
             inputs,
             activate: None,
             aggregation: false,
@@ -65,6 +65,9 @@ fn plan() -> Arc<Plan> {
         chat: None,
         needs: Vec::new(),
         sample: None,
+        includes: Vec::new(),
+        requirements: None,
+        flex: None,
         hash: "".into(),
     })
 }
@@ -88,7 +91,12 @@ fn a_thousand_nodes(bencher: divan::Bencher<'_, '_>) {
                 let kinds = [
                     EventKind::NodeStarted { node_kind: "python".to_owned(), inputs: Value::Null },
                     EventKind::NodeFinished {
-                        outcome: Outcome::Completed { output, headers: Vec::new(), opaque: false },
+                        outcome: Outcome::Completed {
+                            output,
+                            headers: Vec::new(),
+                            opaque: false,
+                            properties: Vec::new(),
+                        },
                         usage: Usage::default(),
                     },
                 ];

@@ -8,6 +8,8 @@ use sluicegate_events::{
 use sluicegate_model::{BoxFuture, Models, Prices, TraceContext};
 use sluicegate_value::Map;
 
+use crate::python::PythonSide;
+
 /// Takes secrets out of text.
 #[derive(Clone)]
 pub struct Redact {
@@ -44,6 +46,8 @@ pub struct Engine {
     pub models: Arc<dyn Models>,
     /// What their tokens cost.
     pub prices: Prices,
+    /// What Python nodes need; `None`: they cannot run.
+    pub python: Option<Arc<PythonSide>>,
     /// Every event passes here before it is kept or heard.
     pub redact: Redact,
     /// How to run.

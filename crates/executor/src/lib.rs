@@ -7,7 +7,8 @@
 //! Progress ──work──► nodes ──what happened──► owner ──append──► Journal ──ack──► Progress, listeners
 //! ```
 //!
-//! Absent on purpose: providers, the store, telemetry, a terminal. Models, the journal and listeners come as traits.
+//! Absent on purpose: providers, the store, telemetry, a terminal. Models, the journal and listeners come as traits, and so
+//! does what Python nodes need of files and settings ([`python::World`]).
 
 mod calls;
 mod chunks;
@@ -16,6 +17,7 @@ mod ledger;
 mod lookup;
 mod nodes;
 pub mod progress;
+pub mod python;
 mod run;
 mod spans;
 mod tally;

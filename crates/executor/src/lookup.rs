@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluicegate_events::Failure;
 use sluicegate_flow::plan::{Plan, Step};
-use sluicegate_flow::property::{self, PropertyError};
+use sluicegate_flow::property::{self, InvalidProperty, PropertyError};
 use sluicegate_flow::template::{Expression, RenderError};
 use sluicegate_value::{Map, Value};
 
@@ -26,15 +26,47 @@ pub(crate) fn render_failure(code: &str, error: &RenderError) -> Failure {
     failure
 }
 
+/// There is nothing where a property path leads.
+pub(crate) fn missing_property(missing: &InvalidProperty) -> Failure {
+    let node = &missing.node;
+    Failure::new("reference", missing.to_string())
+        .hint(format!("look at what `{node}` gives, and write the way into it as `.word`, `['key']` or `[0]`"))
+}
+
 /// What a property path leads to.
 pub(crate) fn property(node: &str, output: &Value, steps: &[Step], written: &Arc<str>) -> Result<Value, Failure> {
     property::walk(node, output, steps, written).map_err(|error| match error {
-        PropertyError::Missing(missing) => Failure::new("reference", missing.to_string())
-            .hint(format!("look at what `{node}` gives, and write the way into it as `.word`, `['key']` or `[0]`")),
+        PropertyError::Missing(missing) => missing_property(&missing),
+        // Ways into objects were gone when the node ended; there is none for what a text or a number has in Python.
         PropertyError::InWorker { handle, .. } => Failure::new(
-            "python_missing",
+            "reference",
             format!("`{written}` leads into a Python object ({}) of node `{node}`", handle.type_name),
         ),
+    })
+}
+
+/// A value as a flow gives it: objects as the JSON that they make (spec: promptflow.md §1.5).
+pub(crate) fn as_output(value: &Value) -> Result<Value, Failure> {
+    Ok(match value {
+        Value::Handle(handle) => match &handle.json {
+            Some(json) => json.clone(),
+            None => {
+                let message = format!(
+                    "it is not JSON serializable: (TypeError) Object of type {} is not JSON serializable",
+                    handle.type_name
+                );
+                return Err(Failure::new("unserializable", message)
+                    .hint("let the node return what JSON holds: numbers, texts, lists and dicts of those"));
+            }
+        },
+        Value::List(items) if value.holds_handle() => {
+            items.iter().map(as_output).collect::<Result<Vec<_>, _>>()?.into()
+        }
+        Value::Map(map) if value.holds_handle() => {
+            let entries = map.iter().map(|(key, value)| Ok((key.clone(), as_output(value)?)));
+            entries.collect::<Result<Map, Failure>>()?.into()
+        }
+        other => other.clone(),
     })
 }
 

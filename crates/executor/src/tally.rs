@@ -76,6 +76,20 @@ impl Tally {
         }
     }
 
+    /// Remembers a reply of this process, since the node that got it may have to be made again.
+    pub(crate) fn remember_reply(&mut self, path: &NodePath, request_hash: &str, end: &CallEnd) {
+        if matches!(end, CallEnd::Replied { .. } | CallEnd::Embedded { .. }) {
+            self.node(path).replies.push((request_hash.to_owned(), end.clone()));
+        }
+    }
+
+    /// Lets go of the replies of a node that is over, unless it may run again for what it made.
+    pub(crate) fn forget_replies(&mut self, path: &NodePath, outcome: &Outcome) {
+        if let (Outcome::Completed { opaque: false, .. }, Some(node)) = (outcome, self.nodes.get_mut(path)) {
+            node.replies = Vec::new();
+        }
+    }
+
     fn node(&mut self, path: &NodePath) -> &mut Remembered {
         self.nodes.entry(path.clone()).or_default()
     }

@@ -117,6 +117,7 @@ impl Plan {
                     }
                     Err(error) => errors.push(error.of(name, spec.kind, value)),
                 },
+                None if self.may_be_absent(name) => {}
                 None => match self.default_of(name).map(|default| images_of(spec.kind, &default, images)) {
                     Some(Ok(value)) => {
                         resolved.insert(name.clone(), value);
@@ -126,15 +127,27 @@ impl Plan {
                 },
             }
         }
+        if self.flex.as_ref().is_some_and(|flex| flex.open) {
+            let others = given.iter().filter(|(name, _)| !self.inputs.contains_key(*name));
+            others.for_each(|(name, value)| drop(resolved.insert(name.clone(), value.clone())));
+        }
         if errors.is_empty() { Ok(resolved) } else { Err(errors) }
     }
 
-    /// The names in `given` that the flow does not take. They are ignored, but somebody should be told.
+    /// Whether an input may stay absent: it has no default here, and a flex flow's function has, or may have, one of its own.
+    fn may_be_absent(&self, input: &str) -> bool {
+        let in_python = self.flex.as_ref().is_some_and(|flex| !flex.signed || flex.optional.contains(input));
+        in_python && self.default_of(input).is_none()
+    }
+
+    /// The names in `given` that the flow does not take. They are ignored, but somebody should be told. None of an open
+    /// flex flow's: its function may take them.
     #[must_use]
     pub fn unknown_inputs(&self, given: &Map) -> Vec<UnknownInput> {
+        let open = self.flex.as_ref().is_some_and(|flex| flex.open);
         given
             .keys()
-            .filter(|name| !self.inputs.contains_key(*name))
+            .filter(|name| !open && !self.inputs.contains_key(*name))
             .map(|name| UnknownInput {
                 name: name.clone(),
                 suggestion: suggest::nearest(name, self.inputs.keys().map(|known| &**known)).map(Arc::from),

@@ -214,6 +214,9 @@ fn caption(node: &Node) -> String {
     if let NodeKind::Http(http) = &node.kind {
         let _ = write!(text, " {}", http.method);
     }
+    if let NodeKind::Python(crate::plan::PythonNode { entry: Some(entry), .. }) = &node.kind {
+        let _ = write!(text, " {}", entry.entry);
+    }
     if node.aggregation {
         text.push_str(", over all lines");
     }

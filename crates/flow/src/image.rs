@@ -1,11 +1,15 @@
-//! Images as they stand in inputs (spec: promptflow.md §1.9) become blobs.
+//! Images as they stand in inputs (spec: promptflow.md §1.9) become blobs, and blobs images as outputs have them.
+
+mod outputs;
 
 use std::sync::Arc;
 
-use sluicegate_value::{Blob, Map, Value};
+use sluicegate_value::{Blob, BlobSource, Map, Value};
 
 use crate::files::FileError;
 use crate::plan::MessageFormat;
+
+pub use outputs::in_outputs;
 
 /// Reads the bytes at a path as an author wrote it.
 pub type ReadImage<'a> = dyn Fn(&str) -> Result<Arc<[u8]>, FileError> + 'a;
@@ -174,6 +178,48 @@ impl<'a> Images<'a> {
     }
 }
 
+/// The value with every text of the form `data:image/png;path:logo.png` replaced by the image, at any depth: what an author
+/// wrote into a prompty's defaults and sample. In data such a text stays text.
+///
+/// # Errors
+/// The first file that cannot be had.
+pub(crate) fn with_images_by_path(value: &Value, read: &ReadImage<'_>) -> Result<Value, FileError> {
+    Ok(match value {
+        Value::Str(text) => match text_path(text) {
+            Some((mime, path)) => {
+                let mime = if mime == "image/*" { mime_of(path) } else { mime };
+                blob(Blob::from_bytes(mime, read(path)?))
+            }
+            None => value.clone(),
+        },
+        Value::List(items) if items.iter().any(names_path) => {
+            items.iter().map(|item| with_images_by_path(item, read)).collect::<Result<Vec<_>, _>>()?.into()
+        }
+        Value::Map(map) if map.values().any(names_path) => map
+            .iter()
+            .map(|(key, item)| Ok((key.clone(), with_images_by_path(item, read)?)))
+            .collect::<Result<Map, FileError>>()?
+            .into(),
+        other => other.clone(),
+    })
+}
+
+fn names_path(value: &Value) -> bool {
+    match value {
+        Value::Str(text) => text_path(text).is_some(),
+        Value::List(items) => items.iter().any(names_path),
+        Value::Map(map) => map.values().any(names_path),
+        _ => false,
+    }
+}
+
+/// Media type and path of `data:image/png;path:logo.png`.
+fn text_path(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("data:").filter(|rest| rest.starts_with("image/"))?;
+    let (mime, path) = rest.split_once(";path:")?;
+    Some((mime, path.trim()))
+}
+
 enum Source {
     Path,
     Base64,
@@ -218,7 +264,7 @@ fn mime_of(path: &str) -> &'static str {
 /// The media type by the first bytes, where no name tells it.
 fn with_mime_of_bytes(image: Blob) -> Blob {
     let mime = match &image.source {
-        sluicegate_value::BlobSource::Bytes(bytes) => match &**bytes {
+        BlobSource::Bytes(bytes) => match &**bytes {
             [0x89, b'P', b'N', b'G', ..] => "image/png",
             [0xff, 0xd8, 0xff, ..] => "image/jpeg",
             [b'G', b'I', b'F', b'8', ..] => "image/gif",

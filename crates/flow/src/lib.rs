@@ -4,11 +4,13 @@
 //! on disk, in a test's strings, or in a git tree.
 
 pub mod bind;
+mod chat;
 pub mod coerce;
 pub mod compile;
 pub mod draw;
 mod file;
 pub mod files;
+pub mod flex;
 pub mod image;
 pub mod messages;
 mod only;
@@ -18,4 +20,6 @@ pub mod property;
 pub mod reference;
 pub mod request;
 pub mod schema;
+pub mod signature;
 pub mod template;
+pub mod unchecked;

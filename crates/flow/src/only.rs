@@ -41,6 +41,9 @@ impl Plan {
             chat: None,
             needs: needs.cloned().collect(),
             sample: None,
+            includes: self.includes.clone(),
+            requirements: self.requirements.clone(),
+            flex: self.flex.clone(),
             hash: hash.into(),
         })
     }

@@ -88,6 +88,16 @@ pub(crate) fn variable(text: &str) -> Option<&str> {
     }
 }
 
+/// The connection and the key of `${connection.key}`, as values of `environment_variables` have it; `configs.` and
+/// `secrets.` before the key may be left out.
+pub(crate) fn of_connection(text: &str) -> Option<(&str, &str)> {
+    let body = text.trim().strip_prefix("${")?.strip_suffix('}')?;
+    let (connection, key) = body.split_once('.')?;
+    let key = ["configs.", "secrets."].iter().find_map(|part| key.strip_prefix(part)).unwrap_or(key);
+    let is_plain = |name: &str| !name.is_empty() && !name.contains(['.', '$', '{', '}']);
+    (is_plain(connection) && is_plain(key) && !matches!(connection, "inputs" | "flow")).then_some((connection, key))
+}
+
 fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
@@ -153,6 +163,16 @@ mod tests {
     fn variables_of_the_environment_are_ours() {
         check("${env:HOME}", Some(Reference::Variable("HOME")));
         check("${env:HO ME}", node("env:HO ME", "output", ""));
+    }
+
+    #[test]
+    fn a_key_of_a_connection_has_one_dot_or_names_its_part() {
+        assert_eq!(of_connection("${aoai.api_base}"), Some(("aoai", "api_base")));
+        assert_eq!(of_connection(" ${c.configs.x} "), Some(("c", "x")));
+        assert_eq!(of_connection("${c.secrets.x}"), Some(("c", "x")));
+        for none in ["${aoai}", "${a.b.c}", "a.b", "${inputs.q}", "${.x}", "${a.}", "${a.b} and ${c.d}"] {
+            assert_eq!(of_connection(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -1,18 +1,28 @@
-//! The JSON Schema of `flow.dag.yaml`, for editors: made from the table that checks the file.
+//! The JSON Schemas of `flow.dag.yaml` and `flow.flex.yaml`, for editors: made from the tables that check the files.
 
 use sluicegate_value::{Map, Value};
 
-use crate::file::keys::{FLOW, Section, Shape};
+use crate::file::keys::{FLEX, FLOW, Section, Shape};
 
 /// The JSON Schema (draft 2020-12) of a flow file.
 #[must_use]
 pub fn flow_schema() -> Value {
+    schema_of(&FLOW, "A flow of sluicegate, in prompt flow's format: flow.dag.yaml")
+}
+
+/// The JSON Schema (draft 2020-12) of a flex flow's file.
+#[must_use]
+pub fn flex_flow_schema() -> Value {
+    schema_of(&FLEX, "A flex flow of sluicegate, in prompt flow's format: flow.flex.yaml")
+}
+
+fn schema_of(root: &Section, title: &str) -> Value {
     let mut definitions = Map::new();
     let mut schema = Map::from([
         ("$schema", Value::from("https://json-schema.org/draft/2020-12/schema")),
-        ("title", Value::from("A flow of sluicegate, in prompt flow's format: flow.dag.yaml")),
+        ("title", Value::from(title)),
     ]);
-    for (key, value) in &section(&FLOW, &mut definitions) {
+    for (key, value) in &section(root, &mut definitions) {
         schema.insert(key.clone(), value.clone());
     }
     schema.insert("$defs", definitions);
@@ -132,13 +142,14 @@ mod tests {
                 _ => {}
             }
         }
-        let schema = flow_schema();
-        let mut found = Vec::new();
-        references(&schema, &mut found);
-        assert!(found.len() > 5);
-        for reference in found {
-            let name = reference.strip_prefix("#/$defs/").unwrap();
-            assert!(schema.get("$defs").unwrap().get(name).unwrap().get("properties").is_some(), "{name}");
+        for (schema, least) in [(flow_schema(), 5), (flex_flow_schema(), 2)] {
+            let mut found = Vec::new();
+            references(&schema, &mut found);
+            assert!(found.len() > least);
+            for reference in found {
+                let name = reference.strip_prefix("#/$defs/").unwrap();
+                assert!(schema.get("$defs").unwrap().get(name).unwrap().get("properties").is_some(), "{name}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value as Attribute};
 use sluicegate_events::Failure;
-use sluicegate_value::Value;
+use sluicegate_value::{Map, Value};
 
 use crate::names;
 
@@ -64,6 +64,28 @@ impl Attributes {
         };
         self.set(name, text);
         self.set(mime_name, mime);
+    }
+
+    /// What the author of a node's code adds to a span, under the author's names.
+    pub(crate) fn set_own(&mut self, content: Content, own: &Map) {
+        if !content.capture {
+            return;
+        }
+        for (name, value) in own {
+            let value: Attribute = match value {
+                Value::Bool(yes) => (*yes).into(),
+                Value::Int(number) => (*number).into(),
+                Value::Float(number) => (*number).into(),
+                Value::Str(text) => cut(text, content.limit).into(),
+                other => cut(&other.to_json(), content.limit).into(),
+            };
+            match self.0.iter_mut().find(|pair| pair.key.as_str() == &**name) {
+                // What we say of a span is not for its author to change.
+                Some(pair) if names::is_ours(pair.key.as_str()) => {}
+                Some(pair) => pair.value = value,
+                None => self.0.push(KeyValue::new(name.to_string(), value)),
+            }
+        }
     }
 
     /// JSON as content, under a name of its own.
@@ -155,8 +177,6 @@ pub(crate) fn cut(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sluicegate_value::Map;
-
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Events become spans: each begins with one event, ends with another, and is handed on when it has ended.
 //!
-//! What the fold expects of the executor: one span per run, per node (all its attempts together), per model call and per
-//! HTTP call, each named by [`SpanRef`] in every event that belongs to it. A resumed run has a span of its own in each process,
+//! What the fold expects of the executor: one span per run, per node (all its attempts together), per model call, per
+//! HTTP call and per piece of a node's own code that its author traces, each named by [`SpanRef`] in every event that belongs to it. A resumed run has a span of its own in each process,
 //! inside of the first one's; a node that goes on after a resume keeps its span.
 
 use std::collections::HashMap;
@@ -85,9 +85,10 @@ impl SpanFold {
                 attributes.set_content(content, INPUT, &inputs.clone().into());
                 self.begin(event, span, name, SpanKind::Internal, attributes);
             }
-            EventKind::RunResumed { repeated_calls } => {
+            EventKind::RunResumed { repeated_calls, repeated_nodes } => {
                 let (name, mut attributes) = self.describe_run(&event.run);
                 attributes.set(names::REPEATED_CALLS, i64::from(*repeated_calls));
+                attributes.set(names::REPEATED_NODES, i64::from(*repeated_nodes));
                 self.begin(event, span, name, SpanKind::Internal, attributes);
             }
             EventKind::NodeStarted { node_kind, inputs } => self.begin_node(event, span, node_kind, inputs),
@@ -101,6 +102,28 @@ impl SpanFold {
                     open.attributes.set(names::SPAN_KIND, "CHAIN");
                 }
                 describe_outcome(&mut open, content, event, outcome);
+                ended(self.end(open, event.at));
+            }
+            EventKind::SpanStarted { name, span_type, inputs, attributes: own } => {
+                let mut attributes = Attributes::default();
+                attributes.set(names::SPAN_KIND, code_span_kind(span_type));
+                attributes.set(names::CODE_SPAN_TYPE, span_type.clone());
+                attributes.set_own(content, own);
+                if !inputs.is_null() {
+                    attributes.set_content(content, INPUT, inputs);
+                }
+                self.begin(event, span, name.clone(), SpanKind::Internal, attributes);
+            }
+            EventKind::SpanFinished { output, failure, attributes: own } => {
+                // Of one whose beginning nobody heard there is nothing to tell.
+                let Some(mut open) = self.open.remove(&key(span)) else { return };
+                open.attributes.set_own(content, own);
+                if !output.is_null() {
+                    open.attributes.set_content(content, OUTPUT, output);
+                }
+                if let Some(failure) = failure {
+                    open.fail(event.at, content, failure);
+                }
                 ended(self.end(open, event.at));
             }
             EventKind::ModelCallStarted {
@@ -383,6 +406,17 @@ fn describe_outcome(open: &mut OpenSpan, content: Content, event: &Event, outcom
     };
     open.attributes.set(names::NODE_OUTCOME, word);
     open.attributes.set(names::NODE_BYPASSED, matches!(outcome, Outcome::Bypassed));
+}
+
+/// OpenInference's word for a span of a node's own code, by prompt flow's type of it.
+fn code_span_kind(span_type: &str) -> &'static str {
+    match span_type {
+        "Tool" => "TOOL",
+        "LLM" => "LLM",
+        "Embedding" => "EMBEDDING",
+        "Retrieval" => "RETRIEVER",
+        _ => "CHAIN",
+    }
 }
 
 /// OpenInference's word for a node's kind. An `llm` node is a chain: the call inside it is the `LLM`; so are nodes around an

@@ -131,6 +131,10 @@ pub(crate) fn adaptation(content: Content, parameter: &str, adaptation: &Adaptat
     match adaptation {
         Adaptation::Renamed(name) => attributes.set(names::ADAPTATION_RENAMED_TO, name.to_string()),
         Adaptation::Dropped => {}
+        Adaptation::ValueDropped(value) if content.capture => {
+            attributes.set(names::ADAPTATION_VALUE, cut(value, content.limit));
+        }
+        Adaptation::ValueDropped(_) => {}
     }
     if content.capture {
         attributes.set(names::ADAPTATION_MESSAGE, cut(message, content.limit));

@@ -110,6 +110,8 @@ names! {
     ENVIRONMENT = "sluicegate.environment";
     /// Calls that were made again after a crash.
     REPEATED_CALLS = "sluicegate.run.repeated_calls";
+    /// Nodes that ran again since what was recorded of them could not be gone on with.
+    REPEATED_NODES = "sluicegate.run.repeated_nodes";
     /// Tokens of a whole run's requests: not `gen_ai.usage.*`, which viewers add up over spans.
     RUN_INPUT_TOKENS = "sluicegate.run.input_tokens";
     /// Tokens of a whole run's replies.
@@ -130,6 +132,8 @@ names! {
     NODE_OUTCOME = "sluicegate.node.outcome";
     /// Whether a node was bypassed.
     NODE_BYPASSED = "sluicegate.node.bypassed";
+    /// The type of a span that a node's own code made, in prompt flow's words.
+    CODE_SPAN_TYPE = "sluicegate.code.span_type";
     /// The connection's name.
     CONNECTION = "sluicegate.connection";
     /// How often a call was tried.
@@ -147,6 +151,8 @@ names! {
     ADAPTATION_PARAMETER = "sluicegate.adaptation.parameter";
     /// The name that it was sent by; absent if it was not sent.
     ADAPTATION_RENAMED_TO = "sluicegate.adaptation.renamed_to";
+    /// The value that was refused, as JSON (content); absent if it was the parameter.
+    ADAPTATION_VALUE = "sluicegate.adaptation.value";
     /// The endpoint's own words (content).
     ADAPTATION_MESSAGE = "sluicegate.adaptation.message";
     /// What a content filter did: `input`, `output`, `unchecked`, `noted`.
@@ -158,4 +164,11 @@ names! {
     SERVICE_NAME = "service.name";
     /// Its version, in the resource.
     SERVICE_VERSION = "service.version";
+}
+
+/// Whether an attribute is one of ours to set: an author's code cannot.
+pub(crate) fn is_ours(name: &str) -> bool {
+    ["sluicegate.", "gen_ai.", "openinference.", "input.", "output.", "error.", "llm."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }

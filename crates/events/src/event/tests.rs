@@ -2,7 +2,9 @@ use sluicegate_model::{Adaptation, ChatReply, EmbeddingReply, Filter, FilterFind
 use sluicegate_value::{Map, Value};
 
 use super::*;
-use crate::{CallEnd, Failure, FetchEnd, Operation, Outcome, PlanHashes, RunStatus, WaitFor};
+use crate::{
+    CallEnd, Failure, FetchEnd, Found, NodePath, Operation, Outcome, PlanHashes, Property, RunStatus, Stream, WaitFor,
+};
 
 fn filter() -> Filter {
     let finding =
@@ -50,10 +52,32 @@ fn every_kind() -> Vec<EventKind> {
             hashes: PlanHashes::default(),
             options: Map::new(),
         },
-        EventKind::RunResumed { repeated_calls: 1 },
+        EventKind::RunResumed { repeated_calls: 1, repeated_nodes: 0 },
         EventKind::NodeStarted { node_kind: "llm".into(), inputs: Value::from(inputs.clone()) },
         EventKind::NodeAttemptFailed { failure: failure.clone(), retry_in_ms: 5 },
-        finished(Outcome::Completed { output: Value::from("x"), headers: vec![7], opaque: true }),
+        finished(Outcome::Completed {
+            output: Value::from("x"),
+            headers: vec![7],
+            opaque: true,
+            properties: vec![
+                Property { path: "a.b".into(), found: Found::Value(Value::from(f64::NAN)) },
+                Property { path: "['c']".into(), found: Found::Failure(failure.clone()) },
+            ],
+        }),
+        EventKind::ObjectsLost {
+            worker: "w-1".into(),
+            objects: vec![7],
+            nodes: vec![NodePath::default().child(&"n".into())],
+        },
+        EventKind::NodeSaid { stream: Stream::Stderr, text: "printed\n".into() },
+        EventKind::SpanStarted {
+            name: "f".into(),
+            span_type: "Function".into(),
+            inputs: Value::from(inputs.clone()),
+            attributes: inputs.clone(),
+        },
+        EventKind::SpanFinished { output: Value::from(1_i64), failure: Some(failure.clone()), attributes: Map::new() },
+        EventKind::MetricLogged { key: "accuracy".into(), value: Value::from(0.5) },
         finished(Outcome::Bypassed),
         finished(Outcome::Failed { failure: failure.clone() }),
         finished(Outcome::Waiting { wait_for: WaitFor::Event("go".into()) }),
@@ -76,6 +100,7 @@ fn every_kind() -> Vec<EventKind> {
         call_finished(CallEnd::Embedded { reply: Box::new(embedding) }),
         adapted(Adaptation::Renamed("max_completion_tokens".into())),
         adapted(Adaptation::Dropped),
+        adapted(Adaptation::ValueDropped("\"minimal\"".into())),
         EventKind::FetchStarted { call: 0, method: "GET".into(), url: "http://h/x".into(), host: "h".into(), port: 80 },
         fetched(FetchEnd::Answered { status: 200, size: 9 }),
         fetched(FetchEnd::Failed { failure: failure.clone() }),
@@ -120,8 +145,10 @@ fn an_unknown_kind_of_a_later_version_is_read() {
 fn a_secret_is_taken_out_of_every_text_from_outside() {
     const SECRET: &str = "hunter2-hunter2";
     // Every text of every kind of event becomes the secret, save what the engine makes up itself.
-    const OURS: [&str; 22] = [
+    const OURS: [&str; 24] = [
         "run",
+        "worker",
+        "stream",
         "at",
         "trace_id",
         "span_id",

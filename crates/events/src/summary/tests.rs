@@ -31,7 +31,8 @@ fn node_begins() -> EventKind {
 }
 
 fn node_ends() -> EventKind {
-    let outcome = Outcome::Completed { output: Value::Null, headers: Vec::new(), opaque: false };
+    let outcome =
+        Outcome::Completed { output: Value::Null, headers: Vec::new(), opaque: false, properties: Vec::new() };
     EventKind::NodeFinished { outcome, usage: Usage::default() }
 }
 
@@ -61,7 +62,7 @@ fn the_time_between_two_processes_is_nobodys() {
         (0, "", begin()),
         (1, "a", node_begins()),
         (3, "b", node_begins()),
-        (1_000, "", EventKind::RunResumed { repeated_calls: 1 }),
+        (1_000, "", EventKind::RunResumed { repeated_calls: 1, repeated_nodes: 0 }),
         (1_002, "a", node_begins()),
         (1_007, "a", node_ends()),
     ]);
@@ -190,6 +191,6 @@ fn calls_of_every_sort_are_counted_while_they_last() {
         (node(&summary, "a").calls, node(&summary, "a").calls_in_flight)
     };
     assert_eq!(counts(&story), (1, 1));
-    story.push((1, "", EventKind::RunResumed { repeated_calls: 1 }));
+    story.push((1, "", EventKind::RunResumed { repeated_calls: 1, repeated_nodes: 0 }));
     assert_eq!(counts(&story), (1, 0));
 }

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_identity_or_an_address_says_what_to_do() {
         let (connection, message) = ("aoai".to_owned(), "nothing worked".to_owned());
-        assert!(hint_of(&ModelError::NoIdentity { connection, message }).contains("connections test aoai"));
+        let error = ModelError::NoIdentity { connection, message, transient: false };
+        assert!(hint_of(&error).contains("connections test aoai"));
         let (url, message) = ("http://10.0.0.1/".to_owned(), "private".to_owned());
         assert!(hint_of(&ModelError::Forbidden { url, message }).contains("allow this one"));
     }

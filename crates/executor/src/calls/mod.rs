@@ -5,16 +5,16 @@ mod address;
 mod asked;
 mod failure;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sluicegate_events::{CallEnd, Failure, FetchEnd, NodePath, Operation, SpanRef};
+use sluicegate_events::{CallEnd, Failure, FetchEnd, NodePath, Operation, SpanRef, Stream};
 use sluicegate_model::{
     About, CallContext, CallNotice, ChatReply, ChatRequest, ConnectionName, EmbeddingReply, EmbeddingRequest,
     FetchReply, FetchRequest, ModelError, Notices, Prompt,
 };
-use sluicegate_value::Value;
+use sluicegate_value::{Map, Value};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub(crate) use address::Address;
@@ -28,12 +28,27 @@ use crate::nodes::AttemptFailure;
 pub(crate) struct Said {
     pub(crate) path: NodePath,
     pub(crate) attempt: u32,
-    pub(crate) call: u32,
     pub(crate) what: SaidKind,
 }
 
 #[derive(Debug)]
 pub(crate) enum SaidKind {
+    /// Of the call with this number.
+    Call(u32, CallSaid),
+    /// The node's own code printed something.
+    Printed(Stream, String),
+    /// Code of the node's own began something that it traces.
+    SpanStarted { span: SpanRef, name: String, span_type: String, inputs: Value, attributes: Map },
+    /// That is over.
+    SpanFinished { span_id: u64, output: Value, failure: Option<Failure>, attributes: Map },
+    /// `log_metric`.
+    Metric(String, Value),
+    /// A piece of the node's output, while it is made.
+    Piece(String),
+}
+
+#[derive(Debug)]
+pub(crate) enum CallSaid {
     Started(Box<CallStarted>),
     Noticed(CallNotice),
     ModelEnded(CallEnd),
@@ -60,10 +75,27 @@ pub(crate) struct Calls<'a> {
     /// The node's span, which calls are inside of.
     pub(crate) span: SpanRef,
     pub(crate) deadline: Option<Instant>,
-    pub(crate) say: UnboundedSender<Said>,
-    /// Replies of a past process, by the hash of their request; each answers once.
-    pub(crate) recorded: Vec<(String, CallEnd)>,
-    pub(crate) made: u32,
+    say: UnboundedSender<Said>,
+    shared: Arc<Shared>,
+}
+
+/// What all calls of an attempt share, those of flows that its code runs included.
+#[derive(Default)]
+struct Shared {
+    /// Replies that were paid for before, by the hash of their request; each answers once.
+    recorded: Mutex<Vec<(String, CallEnd)>>,
+    /// Replies of this attempt, which may be made again.
+    got: Mutex<Vec<(String, CallEnd)>>,
+    made: AtomicU32,
+}
+
+/// Who asks, where that is not the node itself: user code within it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Asker<'p> {
+    /// The span of user code that the call is inside of.
+    pub(crate) span: Option<u64>,
+    /// Who reads the pieces of a streamed reply.
+    pub(crate) pieces: Option<&'p UnboundedSender<Arc<str>>>,
 }
 
 /// A call that has begun.
@@ -72,6 +104,8 @@ struct Begun {
     context: CallContext,
     /// How many attempts the connection has made.
     attempts: Arc<AtomicU32>,
+    /// Whether the reply came in pieces, for somebody who reads them.
+    told_pieces: Arc<AtomicBool>,
 }
 
 impl Begun {
@@ -84,13 +118,55 @@ impl Begun {
     }
 }
 
-impl Calls<'_> {
+impl<'a> Calls<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        (path, attempt, span): (NodePath, u32, SpanRef),
+        deadline: Option<Instant>,
+        say: UnboundedSender<Said>,
+        recorded: Vec<(String, CallEnd)>,
+    ) -> Self {
+        let shared = Arc::new(Shared { recorded: Mutex::new(recorded), ..Shared::default() });
+        Self { engine, path, attempt, span, deadline, say, shared }
+    }
+
+    /// The same, inside of another span.
+    pub(crate) fn within(&self, span: SpanRef) -> Calls<'a> {
+        let (engine, path, attempt, deadline) = (self.engine, self.path.clone(), self.attempt, self.deadline);
+        Calls { engine, path, attempt, span, deadline, say: self.say.clone(), shared: self.shared.clone() }
+    }
+
+    /// A new span inside of this one, or inside of the span that user code names.
+    pub(crate) fn new_span(&self, parent: Option<u64>) -> SpanRef {
+        let parent_id = Some(parent.unwrap_or(self.span.span_id));
+        SpanRef { span_id: crate::spans::random() as u64 | 1, parent_id, ..self.span }
+    }
+
+    /// What this attempt has got answers what it asks from here on: it is made once more, for no fault of its own.
+    pub(crate) fn begin_again(&self) {
+        let got = std::mem::take(&mut *self.shared.got.lock().unwrap_or_else(PoisonError::into_inner));
+        self.shared.recorded.lock().unwrap_or_else(PoisonError::into_inner).extend(got);
+    }
+
     /// Asks a model, or the past.
     ///
     /// # Errors
     /// What remains after the connection's own retries.
     pub(crate) async fn chat(
-        &mut self,
+        &self,
+        connection: &ConnectionName,
+        request: &ChatRequest,
+    ) -> Result<ChatReply, AttemptFailure> {
+        self.chat_for(Asker::default(), connection, request).await
+    }
+
+    /// The same, for user code within the node.
+    ///
+    /// # Errors
+    /// As [`Calls::chat`].
+    pub(crate) async fn chat_for(
+        &self,
+        asker: Asker<'_>,
         connection: &ConnectionName,
         request: &ChatRequest,
     ) -> Result<ChatReply, AttemptFailure> {
@@ -101,6 +177,9 @@ impl Calls<'_> {
         let api = request.api.map(asked::api_word);
         let request_hash = asked::request_hash(&about.provider, &request.model, &body, self.engine.options.repeat, api);
         if let Some(CallEnd::Replied { reply }) = self.recorded(&request_hash) {
+            if let (Some(pieces), Some(text)) = (asker.pieces, &reply.text) {
+                let _ = pieces.send(text.clone());
+            }
             return Ok(*reply);
         }
         let operation = match request.prompt {
@@ -108,15 +187,35 @@ impl Calls<'_> {
             Prompt::Text(_) => Operation::TextCompletion,
         };
         let (name, stream) = (request.model.clone(), request.stream);
-        let begun =
-            self.begin(StartedKind::Model { operation, about, model: name, request: body, stream, request_hash });
+        let started = StartedKind::Model {
+            operation,
+            about,
+            model: name,
+            request: body,
+            stream,
+            request_hash: request_hash.clone(),
+        };
+        let begun = self.begin(asker, started);
         let answer = model.chat(&request, &begun.context).await;
         let end = match &answer {
             Ok(reply) => CallEnd::Replied { reply: Box::new(reply.clone()) },
             Err(error) => CallEnd::Failed { failure: begun.failure(error) },
         };
-        self.tell(begun.call, SaidKind::ModelEnded(end));
+        if let (Some(pieces), Ok(reply)) = (asker.pieces, &answer)
+            && !begun.told_pieces.load(Ordering::Relaxed)
+            && let Some(text) = &reply.text
+        {
+            let _ = pieces.send(text.clone());
+        }
+        self.model_ended(&begun, request_hash, end);
         answer.map_err(|error| begun.attempt_failure(&error))
+    }
+
+    fn model_ended(&self, begun: &Begun, request_hash: String, end: CallEnd) {
+        if matches!(end, CallEnd::Replied { .. } | CallEnd::Embedded { .. }) {
+            self.shared.got.lock().unwrap_or_else(PoisonError::into_inner).push((request_hash, end.clone()));
+        }
+        self.tell_of_call(begun.call, CallSaid::ModelEnded(end));
     }
 
     /// Asks an embedding model, or the past.
@@ -124,7 +223,20 @@ impl Calls<'_> {
     /// # Errors
     /// What remains after the connection's own retries.
     pub(crate) async fn embed(
-        &mut self,
+        &self,
+        connection: &ConnectionName,
+        request: &EmbeddingRequest,
+    ) -> Result<EmbeddingReply, AttemptFailure> {
+        self.embed_for(Asker::default(), connection, request).await
+    }
+
+    /// The same, for user code within the node.
+    ///
+    /// # Errors
+    /// As [`Calls::embed`].
+    pub(crate) async fn embed_for(
+        &self,
+        asker: Asker<'_>,
         connection: &ConnectionName,
         request: &EmbeddingRequest,
     ) -> Result<EmbeddingReply, AttemptFailure> {
@@ -138,20 +250,21 @@ impl Calls<'_> {
             return Ok(*reply);
         }
         let (operation, name) = (Operation::Embeddings, request.model.clone());
-        let begun = self.begin(StartedKind::Model {
+        let started = StartedKind::Model {
             operation,
             about,
             model: name,
             request: body,
             stream: false,
-            request_hash,
-        });
+            request_hash: request_hash.clone(),
+        };
+        let begun = self.begin(asker, started);
         let answer = model.embed(request, &begun.context).await.and_then(finite);
         let end = match &answer {
             Ok(reply) => CallEnd::Embedded { reply: Box::new(reply.clone()) },
             Err(error) => CallEnd::Failed { failure: begun.failure(error) },
         };
-        self.tell(begun.call, SaidKind::ModelEnded(end));
+        self.model_ended(&begun, request_hash, end);
         answer.map_err(|error| begun.attempt_failure(&error))
     }
 
@@ -159,39 +272,57 @@ impl Calls<'_> {
     ///
     /// # Errors
     /// There is no answer. One of any status is an answer.
-    pub(crate) async fn fetch(&mut self, request: &FetchRequest) -> Result<FetchReply, AttemptFailure> {
+    pub(crate) async fn fetch(&self, request: &FetchRequest) -> Result<FetchReply, AttemptFailure> {
+        self.fetch_for(Asker::default(), request).await
+    }
+
+    /// The same, for user code within the node.
+    ///
+    /// # Errors
+    /// As [`Calls::fetch`].
+    pub(crate) async fn fetch_for(
+        &self,
+        asker: Asker<'_>,
+        request: &FetchRequest,
+    ) -> Result<FetchReply, AttemptFailure> {
         let fetch = self.engine.models.fetch();
-        let begun =
-            self.begin(StartedKind::Fetch { method: request.method.clone(), address: Address::of(&request.url) });
+        let started = StartedKind::Fetch { method: request.method.clone(), address: Address::of(&request.url) };
+        let begun = self.begin(asker, started);
         let answer = fetch.fetch(request, &begun.context).await;
         let end = match &answer {
             Ok(reply) => FetchEnd::Answered { status: reply.status, size: reply.body.len() as u64 },
             Err(error) => FetchEnd::Failed { failure: begun.failure(error) },
         };
-        self.tell(begun.call, SaidKind::FetchEnded(end));
+        self.tell_of_call(begun.call, CallSaid::FetchEnded(end));
         answer.map_err(|error| begun.attempt_failure(&error))
     }
 
-    /// The reply that a past process had to the same request.
-    fn recorded(&mut self, request_hash: &str) -> Option<CallEnd> {
-        let position = self.recorded.iter().position(|(hash, _)| *hash == request_hash)?;
-        Some(self.recorded.remove(position).1)
+    /// The reply that was paid for before.
+    fn recorded(&self, request_hash: &str) -> Option<CallEnd> {
+        let mut recorded = self.shared.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = recorded.iter().position(|(hash, _)| *hash == request_hash)?;
+        let found = recorded.remove(position);
+        drop(recorded);
+        // It may be asked for once more, if this attempt is made again too.
+        self.shared.got.lock().unwrap_or_else(PoisonError::into_inner).push(found.clone());
+        Some(found.1)
     }
 
     /// Tells that a call begins, under a number and a span of its own.
-    fn begin(&mut self, what: StartedKind) -> Begun {
-        let call = self.made;
-        self.made += 1;
-        let span =
-            SpanRef { span_id: crate::spans::random() as u64 | 1, parent_id: Some(self.span.span_id), ..self.span };
-        self.tell(call, SaidKind::Started(Box::new(CallStarted { span, what })));
+    fn begin(&self, asker: Asker<'_>, what: StartedKind) -> Begun {
+        let call = self.shared.made.fetch_add(1, Ordering::Relaxed);
+        let span = self.new_span(asker.span);
+        self.tell_of_call(call, CallSaid::Started(Box::new(CallStarted { span, what })));
         let attempts = Arc::new(AtomicU32::new(1));
+        let told_pieces = Arc::new(AtomicBool::new(false));
         let notices = Teller {
             say: self.say.clone(),
             path: self.path.clone(),
             attempt: self.attempt,
             call,
             attempts: attempts.clone(),
+            pieces: asker.pieces.cloned(),
+            told_pieces: told_pieces.clone(),
         };
         let context = CallContext {
             trace: Some(span.context()),
@@ -201,12 +332,17 @@ impl Calls<'_> {
             index: call,
             notices: Arc::new(notices),
         };
-        Begun { call, context, attempts }
+        Begun { call, context, attempts, told_pieces }
     }
 
-    fn tell(&self, call: u32, what: SaidKind) {
+    fn tell_of_call(&self, call: u32, what: CallSaid) {
+        self.tell(SaidKind::Call(call, what));
+    }
+
+    /// Tells the node's owner something.
+    pub(crate) fn tell(&self, what: SaidKind) {
         // Nobody listens once the run is over; then there is nothing to tell.
-        let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, call, what });
+        let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, what });
     }
 }
 
@@ -224,14 +360,27 @@ struct Teller {
     attempt: u32,
     call: u32,
     attempts: Arc<AtomicU32>,
+    pieces: Option<UnboundedSender<Arc<str>>>,
+    told_pieces: Arc<AtomicBool>,
 }
 
 impl Notices for Teller {
     fn notice(&self, notice: CallNotice) {
-        if let CallNotice::AttemptStarted { attempt } | CallNotice::AttemptFailed { attempt, .. } = &notice {
-            self.attempts.fetch_max(*attempt, Ordering::Relaxed);
+        match &notice {
+            CallNotice::AttemptStarted { attempt } | CallNotice::AttemptFailed { attempt, .. } => {
+                self.attempts.fetch_max(*attempt, Ordering::Relaxed);
+            }
+            CallNotice::Chunk { text } => {
+                if let Some(pieces) = &self.pieces {
+                    self.told_pieces.store(true, Ordering::Relaxed);
+                    let _ = pieces.send(text.as_ref().into());
+                    // What the node makes of them is told as the node's own.
+                    return;
+                }
+            }
+            _ => {}
         }
-        let what = SaidKind::Noticed(notice);
-        let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, call: self.call, what });
+        let what = SaidKind::Call(self.call, CallSaid::Noticed(notice));
+        let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, what });
     }
 }

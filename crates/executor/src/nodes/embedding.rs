@@ -14,7 +14,7 @@ use crate::calls::Calls;
 pub(super) async fn embed(
     embedding: &EmbeddingNode,
     inputs: &[Binding],
-    calls: &mut Calls<'_>,
+    calls: &Calls<'_>,
 ) -> Result<Product, AttemptFailure> {
     let given: Vec<(Arc<str>, Value)> = inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
     let connection = named_connection(embedding.connection.as_ref())?;

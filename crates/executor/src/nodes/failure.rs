@@ -1,5 +1,6 @@
 //! Why an attempt failed, and whether another one makes sense.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sluicegate_events::Failure;
@@ -19,24 +20,34 @@ pub(crate) struct AttemptFailure {
     pub(crate) again: bool,
     /// How long the other side asked to wait before it.
     pub(crate) wait: Option<Duration>,
+    /// Objects that it needed and that are gone: it is to be made once they are there again.
+    pub(crate) lost: Vec<Lost>,
+}
+
+/// Objects that are gone with their worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) worker: Arc<str>,
+    /// Their numbers; none: all that it had.
+    pub(crate) objects: Vec<u64>,
 }
 
 impl AttemptFailure {
     /// A failure that another attempt may avoid.
     pub(crate) fn passing(failure: Failure) -> Self {
-        Self { failure, again: true, wait: None }
+        Self { failure, again: true, wait: None, lost: Vec::new() }
     }
 
     /// A failure that stays.
     pub(crate) fn lasting(failure: Failure) -> Self {
-        Self { failure, again: false, wait: None }
+        Self { failure, again: false, wait: None, lost: Vec::new() }
     }
 
     /// What a connection failed with after so many attempts. What it has repeated in vain is not repeated once more by
     /// the node; what it leaves alone, such as a reply that makes no sense, is.
     pub(crate) fn of_model(error: &ModelError, attempts: u32) -> Self {
         let again = matches!(error, ModelError::Malformed { .. }) || (error.is_transient() && attempts <= 1);
-        Self { failure: calls::model_failure(error, attempts), again, wait: error.retry_after() }
+        Self { failure: calls::model_failure(error, attempts), again, wait: error.retry_after(), lost: Vec::new() }
     }
 
     pub(crate) fn of_render(error: &RenderError) -> Self {
@@ -58,7 +69,7 @@ impl AttemptFailure {
             | "python_missing" | "input" | "reference" => true,
             _ => false,
         };
-        Self { failure, again: !lasts, wait: None }
+        Self { failure, again: !lasts, wait: None, lost: Vec::new() }
     }
 }
 

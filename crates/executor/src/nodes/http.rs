@@ -22,7 +22,7 @@ pub(super) async fn fetch(
     http: &HttpNode,
     timeout: Option<Duration>,
     inputs: &[Binding],
-    calls: &mut Calls<'_>,
+    calls: &Calls<'_>,
 ) -> Result<Product, AttemptFailure> {
     let mut request = request::http_request(http, inputs, nonce()).map_err(|error| match error {
         HttpError::Render(error) => AttemptFailure::of_render(&error),
@@ -65,7 +65,7 @@ fn refused(request: &FetchRequest, reply: &FetchReply) -> AttemptFailure {
         details.insert("retry_after_ms", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     }
     failure.details = details.into();
-    AttemptFailure { failure, again, wait }
+    AttemptFailure { failure, again, wait, lost: Vec::new() }
 }
 
 /// The beginning of a body, if it is text.

@@ -17,7 +17,7 @@ pub(super) async fn ask(
     llm: &LlmNode,
     on_filtered: OnFiltered,
     inputs: &[Binding],
-    calls: &mut Calls<'_>,
+    calls: &Calls<'_>,
 ) -> Result<Product, AttemptFailure> {
     let (parameters, variables): (Vec<&Binding>, Vec<&Binding>) =
         inputs.iter().partition(|input| llm.is_parameter(&input.name));

@@ -6,22 +6,24 @@ mod failure;
 mod http;
 mod llm;
 mod prompt;
-mod prompty;
+pub(crate) mod prompty;
 mod python;
-mod shortfall;
+pub(crate) mod shortfall;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sluicegate_events::Failure;
+use sluicegate_events::{Failure, Found, Outcome, Property};
 use sluicegate_flow::plan::NodeKind;
 use sluicegate_flow::template::{Binding, Nonce};
 use sluicegate_model::ConnectionName;
+use sluicegate_python::LineId;
 use sluicegate_value::Value;
 
-pub(crate) use failure::AttemptFailure;
+pub(crate) use failure::{AttemptFailure, Lost};
 
 use crate::calls::Calls;
-use crate::progress::NodeRef;
+use crate::progress::{Inputs, NodeRef};
 
 /// What a node made.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,29 +31,42 @@ pub(crate) struct Product {
     pub(crate) output: Value,
     /// Byte offsets after the colons of role headers that the author's template wrote.
     pub(crate) headers: Vec<u32>,
+    /// Where ways into Python objects of the output lead.
+    pub(crate) properties: Vec<Property>,
 }
 
 impl From<Value> for Product {
     fn from(output: Value) -> Self {
-        Self { output, headers: Vec::new() }
+        Self { output, headers: Vec::new(), properties: Vec::new() }
+    }
+}
+
+impl Product {
+    pub(crate) fn completed(self) -> Outcome {
+        let Self { output, headers, properties } = self;
+        let is_object = |property: &Property| matches!(&property.found, Found::Value(value) if value.holds_handle());
+        let opaque = output.holds_handle() || properties.iter().any(is_object);
+        Outcome::Completed { output, headers, opaque, properties }
     }
 }
 
 /// Does one attempt of a node.
 pub(crate) async fn attempt(
-    node: &NodeRef,
-    inputs: &[Binding],
-    calls: &mut Calls<'_>,
+    at: &NodeRef,
+    inputs: &Inputs,
+    line: LineId,
+    calls: &Calls<'_>,
 ) -> Result<Product, AttemptFailure> {
-    let node = node.node();
+    let node = at.node();
+    let bindings: &[Binding] = &inputs.bindings;
     match &node.kind {
-        NodeKind::Expression(kind) => expression::evaluate(kind, inputs),
-        NodeKind::Prompt(template) => prompt::render(template, inputs),
-        NodeKind::Llm(llm) => llm::ask(llm, node.on_filtered, inputs, calls).await,
-        NodeKind::Prompty(file) => prompty::ask(file, node.on_filtered, inputs, calls).await,
-        NodeKind::Http(http) => http::fetch(http, node.timeout, inputs, calls).await,
-        NodeKind::Embedding(kind) => embedding::embed(kind, inputs, calls).await,
-        NodeKind::Python(python) => python::call(python),
+        NodeKind::Expression(kind) => expression::evaluate(kind, bindings),
+        NodeKind::Prompt(template) => prompt::render(template, bindings),
+        NodeKind::Llm(llm) => llm::ask(llm, node.on_filtered, bindings, calls).await,
+        NodeKind::Prompty(file) => prompty::ask(file, node.on_filtered, bindings, calls).await,
+        NodeKind::Http(http) => http::fetch(http, node.timeout, bindings, calls).await,
+        NodeKind::Embedding(kind) => embedding::embed(kind, bindings, calls).await,
+        NodeKind::Python(_) => python::call(at, inputs, line, calls).await,
         NodeKind::Flow(_) | NodeKind::Map(_) | NodeKind::Loop(_) => {
             Err(AttemptFailure::lasting(Failure::new("internal", "a node with a flow inside does nothing by itself")))
         }
@@ -78,7 +93,11 @@ fn named_connection(connection: Option<&ConnectionName>) -> Result<&ConnectionNa
     })
 }
 
+pub(crate) fn timed_out(after: Duration) -> Failure {
+    Failure::new("timeout", format!("not done within {after:?}")).hint("give the node a longer `timeout`, or a `retry`")
+}
+
 /// A number that no data can know, for one render.
-fn nonce() -> Nonce {
+pub(crate) fn nonce() -> Nonce {
     Nonce(crate::spans::random())
 }

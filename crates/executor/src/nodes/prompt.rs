@@ -2,10 +2,11 @@
 //! it whole.
 
 use sluicegate_flow::template::{Binding, Template};
+use sluicegate_value::Value;
 
 use super::{AttemptFailure, Product, nonce};
 
 pub(super) fn render(template: &Template, inputs: &[Binding]) -> Result<Product, AttemptFailure> {
     let rendered = template.render(inputs, nonce()).map_err(|error| AttemptFailure::of_render(&error))?;
-    Ok(Product { output: rendered.text.into(), headers: rendered.headers.to_vec() })
+    Ok(Product { headers: rendered.headers.to_vec(), ..Product::from(Value::from(rendered.text)) })
 }

@@ -9,17 +9,42 @@ use sluicegate_model::{ChatRequest, ConnectionName, Prompt};
 use sluicegate_value::{Map, Value};
 
 use super::{AttemptFailure, Product, nonce, shortfall};
-use crate::calls::Calls;
+use crate::calls::{Asker, Calls};
 
 pub(super) async fn ask(
     prompty: &PromptyFile,
     on_filtered: OnFiltered,
     inputs: &[Binding],
-    calls: &mut Calls<'_>,
+    calls: &Calls<'_>,
 ) -> Result<Product, AttemptFailure> {
     let given: Map = inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect();
+    ask_for(Asker::default(), prompty, on_filtered, &given, calls).await
+}
+
+/// What a prompty renders to.
+pub(crate) fn prompt_of(prompty: &PromptyFile, given: &Map) -> Result<Prompt, AttemptFailure> {
     let bindings =
-        prompty.bindings(&given).map_err(|error| AttemptFailure::lasting(Failure::new("input", error.to_string())))?;
+        prompty.bindings(given).map_err(|error| AttemptFailure::lasting(Failure::new("input", error.to_string())))?;
+    let rendered = prompty.template.render(&bindings, nonce()).map_err(|error| AttemptFailure::of_render(&error))?;
+    Ok(if &*prompty.model.api == "completion" {
+        Prompt::Text(rendered.text)
+    } else {
+        Prompt::Messages(
+            prompty
+                .messages(&rendered, &bindings)
+                .map_err(|error| AttemptFailure::lasting(Failure::new("template", error.to_string())))?,
+        )
+    })
+}
+
+/// Asks the model that a prompty names, for a node or for user code within it.
+pub(crate) async fn ask_for(
+    asker: Asker<'_>,
+    prompty: &PromptyFile,
+    on_filtered: OnFiltered,
+    given: &Map,
+    calls: &Calls<'_>,
+) -> Result<Product, AttemptFailure> {
     let model = &prompty.model;
     let Some(deployment) = &model.deployment else {
         return Err(AttemptFailure::lasting(Failure::new("input", "the prompty names no deployment or model").hint(
@@ -32,20 +57,11 @@ pub(super) async fn ask(
                 .hint("write `connection` into its configuration, or `connection_name` into the config"),
         ));
     };
-    let rendered = prompty.template.render(&bindings, nonce()).map_err(|error| AttemptFailure::of_render(&error))?;
-    let prompt = if &*model.api == "completion" {
-        Prompt::Text(rendered.text)
-    } else {
-        Prompt::Messages(
-            prompty
-                .messages(&rendered, &bindings)
-                .map_err(|error| AttemptFailure::lasting(Failure::new("template", error.to_string())))?,
-        )
-    };
+    let prompt = prompt_of(prompty, given)?;
     let request = prompty
         .request(deployment, prompt)
         .map_err(|error| AttemptFailure::lasting(Failure::new("input", error.to_string())))?;
-    let reply = calls.chat(&ConnectionName(connection.clone()), &request).await?;
+    let reply = calls.chat_for(asker, &ConnectionName(connection.clone()), &request).await?;
     if let Some(report) = shortfall::of_filter(on_filtered, &reply)? {
         return Ok(report.into());
     }

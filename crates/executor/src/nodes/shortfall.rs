@@ -13,7 +13,7 @@ use super::AttemptFailure;
 ///
 /// # Errors
 /// What was stopped fails the node.
-pub(super) fn of_filter(on_filtered: OnFiltered, reply: &ChatReply) -> Result<Option<Value>, AttemptFailure> {
+pub(crate) fn of_filter(on_filtered: OnFiltered, reply: &ChatReply) -> Result<Option<Value>, AttemptFailure> {
     let Some(filter) = &reply.filter else { return Ok(None) };
     match (filter.state, on_filtered) {
         (FilterState::Input | FilterState::Output, OnFiltered::Report) => Ok(Some(report(filter, reply))),

@@ -21,7 +21,8 @@ impl Progress {
             Err(failure) => (Inside::Nothing, Some(failure)),
         };
         if let Some(state) = self.flows.node_mut(key, node) {
-            state.container = Some(Box::new(Container { inside, course: Course::Running, redacted: false }));
+            state.container =
+                Some(Box::new(Container { inside, course: Course::Running, redacted: false, anew: false }));
         }
         match failure {
             Some(failure) => self.settle(key, node, Err(failure)),
@@ -33,11 +34,11 @@ impl Progress {
         let Some(flow) = self.flows.get(key) else { return Ok(Inside::Nothing) };
         let plan = flow.wiring.plan.clone();
         let inputs = match resolve::decide(flow, plan.node(node)) {
-            Decision::Run(inputs) => inputs,
-            Decision::Bypass => Vec::new(),
+            Decision::Run(inputs) => inputs.bindings,
+            Decision::Bypass => Arc::default(),
             Decision::Fail(failure) => return Err(failure),
         };
-        let given = inputs.into_iter().map(|Binding { name, value, .. }| (name, value));
+        let given = inputs.iter().map(|Binding { name, value, .. }| (name.clone(), value.clone()));
         match &plan.node(node).kind {
             NodeKind::Flow(inner) => {
                 let inputs = lookup::nested_inputs(inner, given)?;
@@ -260,6 +261,9 @@ impl Progress {
     /// A node that was interrupted can be taken up again.
     pub(super) fn put_down_container(&mut self, key: FlowKey, node: NodeId) {
         let Some(container) = self.container_mut(key, node) else { return };
+        if container.anew {
+            return self.drop_container(key, node);
+        }
         match &mut container.course {
             Course::Running => {}
             course @ Course::Stopping(_) => *course = Course::Running,

@@ -53,7 +53,7 @@ impl Progress {
             return Err(format!("cannot end attempt {attempt}: the last is {}", state.attempt));
         }
         let settled = match outcome {
-            Outcome::Completed { output, headers, .. } => {
+            Outcome::Completed { output, headers, properties, .. } => {
                 let done_inside = match &state.container {
                     Some(container) => matches!(container.course, Course::Settled { result: Ok(_), .. }),
                     None => state.open,
@@ -61,7 +61,12 @@ impl Progress {
                 if !done_inside {
                     return Err("cannot be complete: it has not been done".to_owned());
                 }
-                Settled::Completed { output: output.clone(), headers: headers.as_slice().into(), redacted }
+                Settled::Completed {
+                    output: output.clone(),
+                    headers: headers.as_slice().into(),
+                    properties: properties.as_slice().into(),
+                    redacted,
+                }
             }
             Outcome::Bypassed => Settled::Bypassed,
             Outcome::Failed { .. } => Settled::Failed,
@@ -83,7 +88,10 @@ impl Progress {
             _ => None,
         };
         state.stage = Stage::Done(settled);
-        flow.unfinished -= 1;
+        // An aggregation node may end after a node of the line has begun once more.
+        if flow.wiring.plan.node(node).aggregation == flow.aggregating {
+            flow.unfinished -= 1;
+        }
         self.drop_container(key, node);
         if let Some(failure) = failure {
             self.flow_failed(key, node, failure);
@@ -120,7 +128,7 @@ impl Progress {
         for successor in wiring.successors(node) {
             let state = &mut flow.nodes[successor.index()];
             state.waits_for = state.waits_for.saturating_sub(1);
-            if state.waits_for == 0 && matches!(state.stage, Stage::Blocked) {
+            if state.waits_for == 0 && matches!(state.stage, Stage::Blocked | Stage::Ready) {
                 state.stage = Stage::Ready;
                 self.ready.push_back((key, *successor));
             }
@@ -133,8 +141,8 @@ impl Progress {
         let wiring = flow.wiring.clone();
         for (index, state) in flow.nodes.iter_mut().enumerate() {
             let id = NodeId(index as u32);
-            let is_blocked = matches!(state.stage, Stage::Blocked);
-            if is_blocked && state.waits_for == 0 && wiring.plan.node(id).aggregation == flow.aggregating {
+            let may_begin = matches!(state.stage, Stage::Blocked | Stage::Ready);
+            if may_begin && state.waits_for == 0 && wiring.plan.node(id).aggregation == flow.aggregating {
                 state.stage = Stage::Ready;
                 self.ready.push_back((key, id));
             }
@@ -152,7 +160,7 @@ impl Progress {
             Some((parent, container, index)) => {
                 self.stop_container(parent, container, Why::Failed(containers::in_child(first, index)));
             }
-            None if flow.aggregating => {
+            None if flow.wiring.plan.node(node).aggregation => {
                 self.aggregation_failure.get_or_insert(first);
                 self.aggregation_over = true;
                 self.stop_flow(key);

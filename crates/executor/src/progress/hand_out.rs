@@ -11,10 +11,12 @@ impl Progress {
     pub(super) fn begin(&mut self, key: FlowKey, node: NodeId) -> Option<Work> {
         let flow = self.flows.get(key)?;
         let state = &flow.nodes[node.index()];
-        if flow.stopping || state.offered || !matches!(state.stage, Stage::Ready) {
+        let plan = flow.wiring.plan.clone();
+        let has_turn = matches!(state.stage, Stage::Ready) && plan.node(node).aggregation == flow.aggregating;
+        // What it reads may be made again.
+        if flow.stopping || state.offered || !has_turn || state.waits_for > 0 {
             return None;
         }
-        let plan = flow.wiring.plan.clone();
         let decision = resolve::decide(flow, plan.node(node));
         let path = flow.path_of(node);
         let (attempt, received) = (state.attempt, state.received.clone());

@@ -8,7 +8,7 @@
 //!
 //! Pure: no clock, no async, no file. State changes only by events, so a live run is a resumed run with an empty past:
 //! apply the events of half a run and `next` gives what is left. (From [`EventKind::RunResumed`] on, what is left includes
-//! nodes whose recorded output had a secret taken out.) What a process has been handed and has not told the
+//! nodes whose recorded output had a secret taken out, or was an object of a Python worker.) What a process has been handed and has not told the
 //! end of is remembered only within that process.
 
 mod again;
@@ -28,7 +28,8 @@ use sluicegate_events::{Event, EventKind, Failure, NodePath, WaitFor};
 use sluicegate_flow::plan::{NodeId, Plan};
 use sluicegate_value::{Map, Value};
 
-pub use work::{Held, LineFailure, LineOutcome, NodeRef, OutOfOrder, Start, Work};
+pub use again::Gone;
+pub use work::{Held, Inputs, LineFailure, LineOutcome, NodeRef, OutOfOrder, Start, Work};
 
 use state::{FlowKey, FlowState, Flows, Stage, Why};
 use wiring::Wiring;
@@ -140,7 +141,11 @@ impl Progress {
                     .map_err(|why| disorder(format!("node `{path}` {why}")))
             }
             EventKind::RunResumed { .. } => {
-                self.run_redacted_again(self.root);
+                self.make_again(self.root, Gone::Past);
+                Ok(())
+            }
+            EventKind::ObjectsLost { worker, objects, .. } => {
+                self.make_again(self.root, Gone::Objects { worker, objects });
                 Ok(())
             }
             EventKind::EventReceived { name, data } => {
@@ -227,6 +232,30 @@ impl Progress {
         }
     }
 
+    /// The nodes that are over and would run again if this were gone, as far as they are needed by what is left.
+    #[must_use]
+    pub fn nodes_to_repeat(&self, gone: Gone<'_>) -> Vec<NodePath> {
+        let mut found = Vec::new();
+        self.find_to_repeat(self.root, gone, &mut found);
+        found
+    }
+
+    /// The last attempt of a node that began; 0 if none did.
+    pub(crate) fn attempt_of(&self, path: &NodePath) -> u32 {
+        let state = self.find(path).and_then(|(key, node)| self.flows.get(key).map(|flow| &flow.nodes[node.index()]));
+        state.map_or(0, |state| state.attempt)
+    }
+
+    /// What a node takes that runs or may run.
+    pub(crate) fn inputs_of(&self, path: &NodePath) -> Result<Inputs, Failure> {
+        let flow = self.find(path).and_then(|(key, node)| Some((self.flows.get(key)?, node)));
+        match flow.map(|(flow, node)| resolve::decide(flow, flow.wiring.plan.node(node))) {
+            Some(resolve::Decision::Run(inputs)) => Ok(inputs),
+            Some(resolve::Decision::Fail(failure)) => Err(failure),
+            Some(resolve::Decision::Bypass) | None => Ok(Inputs::default()),
+        }
+    }
+
     /// Nodes that wait for something outside.
     pub fn held(&self) -> impl Iterator<Item = Held> + '_ {
         self.held.iter().filter_map(|(key, node)| {
@@ -239,5 +268,7 @@ impl Progress {
     }
 }
 
+#[cfg(test)]
+mod losses_tests;
 #[cfg(test)]
 mod tests;

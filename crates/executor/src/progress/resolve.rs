@@ -4,18 +4,19 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use sluicegate_events::{Failure, NodePath};
-use sluicegate_flow::plan::{Activate, Node, NodeId, NodeKind, Operand};
+use sluicegate_events::{Failure, Found, NodePath};
+use sluicegate_flow::flex::FlexFlow;
+use sluicegate_flow::plan::{Activate, Node, NodeId, NodeKind, Operand, Plan};
 use sluicegate_flow::template::{Binding, Trust};
 use sluicegate_value::{Map, Value};
 
 use super::state::{FlowState, Settled, Stage};
-use super::work::LineFailure;
+use super::work::{Inputs, LineFailure};
 use crate::lookup;
 
 /// What is to become of a node whose turn it is.
 pub(super) enum Decision {
-    Run(Vec<Binding>),
+    Run(Inputs),
     Bypass,
     Fail(Failure),
 }
@@ -116,13 +117,26 @@ fn was_bypassed(flow: &FlowState, node: NodeId) -> bool {
     matches!(flow.nodes[node.index()].stage, Stage::Done(Settled::Bypassed))
 }
 
-fn bindings(flow: &FlowState, node: &Node) -> Result<Vec<Binding>, Failure> {
+fn bindings(flow: &FlowState, node: &Node) -> Result<Inputs, Failure> {
     let mut bindings = Vec::with_capacity(node.inputs.len());
+    let mut absent = Vec::new();
+    let flex = flow.wiring.plan.flex.as_ref();
     for (name, operand) in &node.inputs {
-        let value = if is_bypassed(flow, operand) { Value::Null } else { value(flow, operand)? };
+        let is_absent = is_bypassed(flow, operand)
+            || matches!(operand, Operand::Input(input)
+                if !flow.inputs.contains_key(input) && flex.is_some_and(|flex| flex.optional.contains(input)));
+        if is_absent {
+            absent.push(name.clone());
+        }
+        let value = if is_absent { Value::Null } else { value(flow, operand)? };
         bindings.push(Binding { name: name.clone(), value, trust: trust(flow, operand) });
     }
-    Ok(bindings)
+    // A function whose parameters nobody knows gets all that is given.
+    if let (true, false) = (flex.is_some_and(|flex| flex.open), flow.aggregating) {
+        let others = flow.inputs.iter().filter(|(name, _)| !node.inputs.contains_key(*name));
+        bindings.extend(others.map(|(name, value)| Binding::data(name.clone(), value.clone())));
+    }
+    Ok(Inputs { bindings: bindings.into(), absent: absent.into() })
 }
 
 /// What an operand is now. Aggregation nodes see a list with one item where a batch would give one per line.
@@ -138,11 +152,14 @@ pub(super) fn value(flow: &FlowState, operand: &Operand) -> Result<Value, Failur
             let value = if per_line && was_bypassed(flow, *node) {
                 Value::Null
             } else {
-                let whole = output(flow, *node);
-                if property.is_empty() {
-                    whole
-                } else {
-                    lookup::property(&flow.wiring.plan.node(*node).name.0, &whole, property, written)?
+                match looked_up(flow, *node, written) {
+                    Some(Found::Value(value)) => value.clone(),
+                    Some(Found::Failure(failure)) => return Err(failure.clone()),
+                    None if property.is_empty() => output(flow, *node),
+                    None => {
+                        let name = &flow.wiring.plan.node(*node).name.0;
+                        lookup::property(name, &output(flow, *node), property, written)?
+                    }
                 }
             };
             Ok(if per_line { vec![value].into() } else { value })
@@ -158,6 +175,16 @@ fn output(flow: &FlowState, node: NodeId) -> Value {
     match &flow.nodes[node.index()].stage {
         Stage::Done(Settled::Completed { output, .. }) => output.clone(),
         _ => Value::Null,
+    }
+}
+
+/// What was found where a way leads into a Python object, when that lived.
+fn looked_up<'f>(flow: &'f FlowState, node: NodeId, written: &str) -> Option<&'f Found> {
+    match &flow.nodes[node.index()].stage {
+        Stage::Done(Settled::Completed { properties, .. }) => {
+            properties.iter().find(|property| *property.path == *written).map(|property| &property.found)
+        }
+        _ => None,
     }
 }
 
@@ -183,15 +210,32 @@ fn trust(flow: &FlowState, operand: &Operand) -> Trust {
     }
 }
 
+/// The node of a flex flow that is its function.
+fn entry_of(plan: &Plan) -> Option<NodeId> {
+    let is_entry = |node: &Node| matches!(&node.kind, NodeKind::Python(python) if python.entry.is_some());
+    let position = plan.nodes.iter().position(|node| is_entry(node) && !node.aggregation)?;
+    Some(NodeId(position as u32))
+}
+
 /// What a flow gives once all its nodes are over. A bypassed node gives `null`, but nothing inside it can be read.
 pub(super) fn outputs(flow: &FlowState) -> Result<Map, LineFailure> {
+    let in_output = |name: &str, mut failure: Failure| {
+        failure.message = format!("output `{name}`: {}", failure.message);
+        LineFailure { path: NodePath::default(), failure }
+    };
+    let plan = &flow.wiring.plan;
+    if let (Some(_), Some(node)) = (&plan.flex, entry_of(plan)) {
+        let given = FlexFlow::outputs(&output(flow, node));
+        let given = given.iter().map(|(name, value)| {
+            let value = lookup::as_output(value).map_err(|failure| in_output(name, failure))?;
+            Ok((name.clone(), value))
+        });
+        return given.collect();
+    }
     let mut outputs = Map::new();
-    for (name, spec) in &flow.wiring.plan.outputs {
-        let value = value(flow, &spec.from).map_err(|mut failure| {
-            failure.message = format!("output `{name}`: {}", failure.message);
-            LineFailure { path: NodePath::default(), failure }
-        })?;
-        outputs.insert(name.clone(), value);
+    for (name, spec) in &plan.outputs {
+        let value = value(flow, &spec.from).and_then(|value| lookup::as_output(&value));
+        outputs.insert(name.clone(), value.map_err(|failure| in_output(name, failure))?);
     }
     Ok(outputs)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluicegate_events::{Failure, NodePath, WaitFor};
+use sluicegate_events::{Failure, NodePath, Property, WaitFor};
 use sluicegate_flow::plan::NodeId;
 use sluicegate_value::{Map, Value};
 
@@ -133,6 +133,8 @@ pub(super) enum Settled {
     Completed {
         output: Value,
         headers: Arc<[u32]>,
+        /// Where ways into its Python objects lead.
+        properties: Arc<[Property]>,
         /// Whether a secret was taken out of the output, so that a successor cannot use it.
         redacted: bool,
     },
@@ -181,6 +183,8 @@ pub(super) struct Container {
     pub(super) course: Course,
     /// Whether what it holds of flows that are over came from a redacted event.
     pub(super) redacted: bool,
+    /// Whether it begins anew once it is stopped.
+    pub(super) anew: bool,
 }
 
 /// How far a node with a flow inside is. It goes from top to bottom, and is settled once.

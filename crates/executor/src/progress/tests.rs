@@ -42,7 +42,7 @@ fn plan(sketches: &[Sketch]) -> Arc<Plan> {
     for (index, sketch) in sketches.iter().enumerate() {
         graph.add_node(NodeId(index as u32));
         let kind = match &sketch.inside {
-            None => NodeKind::Python(PythonNode { file: None, tool: None, template: None, connection: None }),
+            None => NodeKind::Python(PythonNode::default()),
             Some(Inner::Flow(plan)) => NodeKind::Flow(plan.clone()),
             Some(Inner::Map(plan, concurrency)) => NodeKind::Map(MapNode {
                 plan: plan.clone(),
@@ -91,6 +91,9 @@ fn plan(sketches: &[Sketch]) -> Arc<Plan> {
         needs: Vec::new(),
         hash: "".into(),
         sample: None,
+        includes: Vec::new(),
+        requirements: None,
+        flex: None,
     })
 }
 
@@ -100,7 +103,7 @@ fn reads(edges: &[&[usize]]) -> Vec<Sketch> {
 
 /// What a node gives: its path and what it read, so that a wrong order shows in the outputs.
 fn product(start: &Start) -> Value {
-    let read: Vec<Value> = start.inputs.iter().map(|input| input.value.clone()).collect();
+    let read: Vec<Value> = start.inputs.bindings.iter().map(|input| input.value.clone()).collect();
     vec![Value::from(start.path.to_string()), read.into()].into()
 }
 
@@ -159,7 +162,11 @@ impl Player {
                 }
                 Work::Bypass { path, attempt, .. } => self.finish(&path, attempt, Outcome::Bypassed),
                 Work::Finish { path, attempt, output, .. } => {
-                    self.finish(&path, attempt, Outcome::Completed { output, headers: Vec::new(), opaque: false });
+                    self.finish(
+                        &path,
+                        attempt,
+                        Outcome::Completed { output, headers: Vec::new(), opaque: false, properties: Vec::new() },
+                    );
                 }
                 Work::Fail { path, attempt, failure, .. } => {
                     self.finish(&path, attempt, Outcome::Failed { failure });
@@ -179,7 +186,7 @@ impl Player {
         let outcome = if self.failing.contains(&start.path.to_string()) {
             Outcome::Failed { failure: Failure::new("boom", "it broke") }
         } else {
-            Outcome::Completed { output: product(&start), headers: Vec::new(), opaque: false }
+            Outcome::Completed { output: product(&start), headers: Vec::new(), opaque: false, properties: Vec::new() }
         };
         self.finish(&start.path, start.attempt, outcome);
     }

@@ -78,10 +78,20 @@ pub struct Start {
     pub node: NodeRef,
     /// The number of the attempt to begin, from 1; more than that when a run is resumed.
     pub attempt: u32,
-    /// Its inputs in the order of the file.
-    pub inputs: Vec<Binding>,
+    /// Its inputs.
+    pub inputs: Inputs,
     /// What came with the event that the node had waited for.
     pub received: Option<Value>,
+}
+
+/// What a node takes.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// All of them, in the order of the file.
+    pub bindings: Arc<[Binding]>,
+    /// Those among them that are `null` only because what they read was bypassed, or was not given and need not be: a
+    /// Python function with a default of its own does not get them.
+    pub absent: Arc<[Arc<str>]>,
 }
 
 /// How a line ended.

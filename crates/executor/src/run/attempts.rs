@@ -1,18 +1,18 @@
 //! Work becomes attempts: what begins, what is tried again, what is cancelled, and how each node ends.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::{FutureExt as _, StreamExt as _};
-use sluicegate_events::{EventKind, Failure, NodePath, Outcome, SpanRef};
+use sluicegate_events::{EventKind, NodePath, Outcome, SpanRef};
+use sluicegate_flow::plan::NodeKind;
 use sluicegate_model::Usage;
 use sluicegate_value::{Map, Value};
 
 use super::{Ended, EndedKind, Run, Working};
 use crate::calls::Calls;
-use crate::nodes::{self, AttemptFailure, Product};
-use crate::progress::{self, NodeRef, Work};
+use crate::nodes::{self, AttemptFailure, Product, timed_out};
+use crate::progress::{self, Inputs, NodeRef, Work};
 
 impl<'a> Run<'a> {
     pub(super) fn do_work(&mut self, work: Work) {
@@ -23,8 +23,8 @@ impl<'a> Run<'a> {
                 self.record_of_node(&path, attempt, Some(span), finished(Outcome::Bypassed, Usage::default()));
             }
             Work::Finish { path, attempt, output, .. } => {
-                let opaque = output.holds_handle();
-                self.finish(&path, attempt, Outcome::Completed { output, headers: Vec::new(), opaque });
+                let product = Product::from(output);
+                self.finish(&path, attempt, product.completed());
             }
             Work::Fail { path, node, attempt, failure } => {
                 if attempt == 0 || node.node().kind.inner().is_none() {
@@ -42,9 +42,7 @@ impl<'a> Run<'a> {
         let progress::Start { path, node, attempt, inputs, .. } = start;
         let span = self.spans.next(Some(self.span_around(&path).span_id));
         self.leaves += usize::from(node.node().kind.inner().is_none());
-        let abort = AbortHandle::new_pair().0;
-        let working = Working { node, attempt, span, inputs: inputs.into(), adopted: false, abort, calls: Vec::new() };
-        self.nodes.insert(path.clone(), working);
+        self.nodes.insert(path.clone(), Working::new(node, attempt, span, inputs));
         self.begin_attempt(&path);
     }
 
@@ -54,7 +52,7 @@ impl<'a> Run<'a> {
         let (node, attempt, span, inputs) =
             (working.node.clone(), working.attempt, working.span, working.inputs.clone());
         let told = if self.engine.options.capture_content {
-            inputs.iter().map(|input| (input.name.clone(), input.value.clone())).collect::<Map>().into()
+            inputs.bindings.iter().map(|input| (input.name.clone(), input.value.clone())).collect::<Map>().into()
         } else {
             Value::Null
         };
@@ -70,18 +68,15 @@ impl<'a> Run<'a> {
             }
             return;
         }
-        let mut calls = Calls {
-            engine: self.engine,
-            path: path.clone(),
-            attempt,
-            span,
-            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            say: self.say.clone(),
-            recorded: self.tally.replies_of(path),
-            made: 0,
-        };
+        // A Python node's time is counted from when a worker is free for it, by whoever calls the worker.
+        let timeout = timeout.filter(|_| !matches!(node.node().kind, NodeKind::Python(_)));
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let recorded = self.tally.replies_of(path);
+        let place = (path.clone(), attempt, span);
+        let calls = Calls::new(self.engine, place, deadline, self.say.clone(), recorded);
+        let line = self.line.id();
         self.poll_for(path, attempt, async move {
-            let work = nodes::attempt(&node, &inputs, &mut calls);
+            let work = nodes::attempt(&node, &inputs, line, &calls);
             EndedKind::Attempt(match timeout {
                 None => work.await,
                 Some(timeout) => match tokio::time::timeout(timeout, work).await {
@@ -126,10 +121,7 @@ impl<'a> Run<'a> {
             return;
         }
         match what {
-            EndedKind::Attempt(Ok(Product { output, headers })) => {
-                let opaque = output.holds_handle();
-                self.finish(&path, attempt, Outcome::Completed { output, headers, opaque });
-            }
+            EndedKind::Attempt(Ok(product)) => self.finish(&path, attempt, product.completed()),
             EndedKind::Attempt(Err(failure)) => self.attempt_failed(&path, attempt, failure),
             // What is stopping begins nothing: it is about to be cancelled.
             EndedKind::Pause if !self.progress.admits(&path) => {}
@@ -149,7 +141,12 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn attempt_failed(&mut self, path: &NodePath, attempt: u32, failed: AttemptFailure) {
-        let AttemptFailure { failure, again, wait } = failed;
+        let AttemptFailure { failure, again, wait, lost } = failed;
+        if !lost.is_empty() && self.make_again(path, attempt, &lost) {
+            return;
+        }
+        // What is not made again is not there for another attempt either.
+        let again = again && lost.is_empty();
         self.close_calls(path);
         let failures = self.tally.failures_of(path) + 1;
         let policy = self.nodes.get(path).and_then(|working| working.node.node().retry.clone());
@@ -177,6 +174,7 @@ impl<'a> Run<'a> {
         self.abort(path);
         let span = self.span_of(path);
         let usage = self.tally.usage_of(path);
+        self.tally.forget_replies(path, &outcome);
         self.record_of_node(path, attempt, Some(span), finished(outcome, usage));
         if let Some(working) = self.nodes.remove(path) {
             self.leaves -= usize::from(working.node.node().kind.inner().is_none());
@@ -199,6 +197,7 @@ impl<'a> Run<'a> {
             self.mention_rest(path, attempt, &mut call);
             self.record_cancelled(path, attempt, &call);
         }
+        self.close_own(path);
     }
 
     pub(super) fn abort(&mut self, path: &NodePath) {
@@ -212,9 +211,8 @@ impl<'a> Run<'a> {
         if self.nodes.contains_key(path) {
             return;
         }
-        let (span, abort) = (self.span_of(path), AbortHandle::new_pair().0);
-        let (node, inputs, calls) = (node.clone(), Arc::new([]), Vec::new());
-        let working = Working { node, attempt, span, inputs, adopted: true, abort, calls };
+        let span = self.span_of(path);
+        let working = Working { adopted: true, ..Working::new(node.clone(), attempt, span, Inputs::default()) };
         self.nodes.insert(path.clone(), working);
     }
 
@@ -234,8 +232,4 @@ impl<'a> Run<'a> {
 
 fn finished(outcome: Outcome, usage: Usage) -> EventKind {
     EventKind::NodeFinished { outcome, usage }
-}
-
-fn timed_out(after: Duration) -> Failure {
-    Failure::new("timeout", format!("not done within {after:?}")).hint("give the node a longer `timeout`, or a `retry`")
 }

@@ -1,12 +1,16 @@
 //! What nodes say on the way, and what is made of everything that happened: events.
 
-use sluicegate_events::{CallEnd, Event, EventKind, FetchEnd, NodePath, Scope, SpanRef};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, FetchEnd, NodePath, Scope, SpanRef, Stream};
+use sluicegate_flow::plan::NodeKind;
 use sluicegate_model::{CallNotice, ConnectionName, Usage};
 use sluicegate_value::{Map, Value};
 
 use super::{OpenCall, OpenKind, Run};
-use crate::calls::{CallStarted, Said, SaidKind, StartedKind};
+use crate::calls::{CallSaid, CallStarted, Said, SaidKind, StartedKind};
 use crate::chunks::Chunks;
+
+/// Bytes of what a node prints that are kept: more is a log, and belongs into a file of its own.
+const MOST_PRINTED: usize = 1 << 20;
 
 impl Run<'_> {
     pub(super) fn hear_all(&mut self) {
@@ -16,25 +20,118 @@ impl Run<'_> {
     }
 
     pub(super) fn heard(&mut self, said: Said) {
-        let Said { path, attempt, call, what } = said;
-        let Some(working) = self.nodes.get_mut(&path).filter(|working| working.attempt == attempt) else { return };
-        if let SaidKind::Started(started) = what {
-            return self.call_started(&path, attempt, call, *started);
+        let Said { path, attempt, what } = said;
+        if self.nodes.get(&path).is_none_or(|working| working.attempt != attempt) {
+            return;
         }
-        let Some(position) = working.calls.iter().position(|open| open.call == call) else { return };
         match what {
-            SaidKind::Started(_) => {}
-            SaidKind::Noticed(notice) => self.noticed(&path, attempt, position, notice),
-            SaidKind::ModelEnded(end) => {
-                let mut open = working.calls.remove(position);
-                self.mention_rest(&path, attempt, &mut open);
-                self.record_model_end(&path, attempt, &open, end);
+            SaidKind::Call(call, CallSaid::Started(started)) => self.call_started(&path, attempt, call, *started),
+            SaidKind::Call(call, said) => self.heard_of_call(&path, attempt, call, said),
+            SaidKind::Printed(stream, text) => self.printed(&path, stream, &text),
+            SaidKind::SpanStarted { span, name, span_type, inputs, attributes } => {
+                let inputs = if self.engine.options.capture_content { inputs } else { Value::Null };
+                let kind = EventKind::SpanStarted { name, span_type, inputs, attributes };
+                if let Some(working) = self.nodes.get_mut(&path) {
+                    working.spans.push(span);
+                }
+                self.record_of_node(&path, attempt, Some(span), kind);
             }
-            SaidKind::FetchEnded(end) => {
-                let open = working.calls.remove(position);
-                self.record_of_node(&path, attempt, Some(open.span), EventKind::FetchFinished { call, end });
+            SaidKind::SpanFinished { span_id, output, failure, attributes } => {
+                self.span_finished(&path, attempt, span_id, output, failure, attributes);
+            }
+            SaidKind::Metric(key, value) => {
+                let span = self.span_of(&path);
+                self.record_of_node(&path, attempt, Some(span), EventKind::MetricLogged { key, value });
+            }
+            SaidKind::Piece(text) => {
+                let span = self.span_of(&path);
+                let Some(working) = self.nodes.get_mut(&path) else { return };
+                let text = working.pieces.push(&text, &self.engine.redact);
+                self.mention_chunk(&path, attempt, span, text);
             }
         }
+    }
+
+    fn heard_of_call(&mut self, path: &NodePath, attempt: u32, call: u32, said: CallSaid) {
+        let Some(working) = self.nodes.get_mut(path) else { return };
+        let Some(position) = working.calls.iter().position(|open| open.call == call) else { return };
+        match said {
+            CallSaid::Started(_) => {}
+            CallSaid::Noticed(notice) => self.noticed(path, attempt, position, notice),
+            CallSaid::ModelEnded(end) => {
+                let mut open = working.calls.remove(position);
+                let is_python = matches!(working.node.node().kind, NodeKind::Python(_));
+                self.mention_rest(path, attempt, &mut open);
+                // Only what Python made can get lost, and has to be made again.
+                if let (true, OpenKind::Model { request_hash, .. }) = (is_python, &open.what) {
+                    self.tally.remember_reply(path, request_hash, &end);
+                }
+                self.record_model_end(path, attempt, &open, end);
+            }
+            CallSaid::FetchEnded(end) => {
+                let open = working.calls.remove(position);
+                self.record_of_node(path, attempt, Some(open.span), EventKind::FetchFinished { call, end });
+            }
+        }
+    }
+
+    /// Tells what a node's own code has printed: what may be the beginning of a secret when it is known how it goes on,
+    /// and not more than is of use.
+    fn printed(&mut self, path: &NodePath, stream: Stream, text: &str) {
+        let Some(working) = self.nodes.get_mut(path) else { return };
+        let printed = &mut working.printed[stream as usize];
+        let text = printed.push(text, &self.engine.redact);
+        self.tell_printed(path, stream, text);
+    }
+
+    fn tell_printed(&mut self, path: &NodePath, stream: Stream, mut text: String) {
+        let Some(working) = self.nodes.get_mut(path) else { return };
+        let (attempt, span) = (working.attempt, working.span);
+        let room = MOST_PRINTED.saturating_sub(working.printed_bytes);
+        if text.is_empty() || room == 0 {
+            return;
+        }
+        working.printed_bytes += text.len();
+        if text.len() > room {
+            text.truncate(text.floor_char_boundary(room));
+            text.push_str("\n… what else this node printed is not kept\n");
+        }
+        self.record_of_node(path, attempt, Some(span), EventKind::NodeSaid { stream, text });
+    }
+
+    /// Tells what was held back of what a node printed and gave in pieces, and ends the spans of its own code.
+    pub(super) fn close_own(&mut self, path: &NodePath) {
+        let Some(working) = self.nodes.get_mut(path) else { return };
+        let (attempt, span) = (working.attempt, working.span);
+        let rest = working.pieces.rest();
+        let printed = working.printed.each_mut().map(Chunks::rest);
+        let spans = std::mem::take(&mut working.spans);
+        self.mention_chunk(path, attempt, span, rest);
+        for (stream, text) in [Stream::Stdout, Stream::Stderr].into_iter().zip(printed) {
+            self.tell_printed(path, stream, text);
+        }
+        // The innermost first.
+        for span in spans.into_iter().rev() {
+            let failure = Some(Failure::new("cancelled", "the node ended before it"));
+            let kind = EventKind::SpanFinished { output: Value::Null, failure, attributes: Map::new() };
+            self.record_of_node(path, attempt, Some(span), kind);
+        }
+    }
+
+    fn span_finished(
+        &mut self,
+        path: &NodePath,
+        attempt: u32,
+        span_id: u64,
+        output: Value,
+        failure: Option<Failure>,
+        attributes: Map,
+    ) {
+        let Some(working) = self.nodes.get_mut(path) else { return };
+        let Some(position) = working.spans.iter().position(|span| span.span_id == span_id) else { return };
+        let span = working.spans.remove(position);
+        let output = if self.engine.options.capture_content { output } else { Value::Null };
+        self.record_of_node(path, attempt, Some(span), EventKind::SpanFinished { output, failure, attributes });
     }
 
     /// What happens during the call at this position of the node's open ones.
@@ -81,6 +178,7 @@ impl Run<'_> {
         let (open, kind) = match what {
             StartedKind::Model { operation, about, model, request, stream, request_hash } => {
                 let request = if self.engine.options.capture_content { request } else { without_content(&request) };
+                let hash = request_hash.clone();
                 let kind = EventKind::ModelCallStarted {
                     call,
                     operation: Some(operation),
@@ -93,7 +191,7 @@ impl Run<'_> {
                     stream,
                     request_hash,
                 };
-                (OpenKind::Model { connection: about.connection, model }, kind)
+                (OpenKind::Model { connection: about.connection, model, request_hash: hash }, kind)
             }
             StartedKind::Fetch { method, address } => {
                 let method = method.to_string();
@@ -172,6 +270,12 @@ impl Run<'_> {
         let event = self.ledger.event(Scope::default(), Some(self.root), kind);
         self.take(&event);
         self.tally.hear(&NodePath::default(), self.ledger.record(event, false));
+    }
+
+    /// Records what progress hears of only when the journal has it, and what is recorded before.
+    pub(super) fn record_of_run_held_back(&mut self, kind: EventKind) {
+        let event = self.ledger.event(Scope::default(), Some(self.root), kind);
+        self.tally.hear(&NodePath::default(), self.ledger.record(event, true));
     }
 
     /// Tells progress what happened. The engine only tells what progress asked for, so a refusal is its own defect.

@@ -6,6 +6,7 @@
 mod attempts;
 mod ending;
 mod hearing;
+mod losses;
 
 use std::collections::{HashMap, HashSet};
 use std::pin::{Pin, pin};
@@ -18,7 +19,6 @@ use futures_util::stream::FuturesUnordered;
 use sluicegate_events::{Event, EventKind, Failure, NodePath, Outcome, RunStatus, SpanRef};
 use sluicegate_flow::bind::BoundPlan;
 use sluicegate_flow::plan::Plan;
-use sluicegate_flow::template::Binding;
 use sluicegate_model::{BoxFuture, ConnectionName, Usage};
 use sluicegate_value::Map;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -28,7 +28,8 @@ use crate::chunks::Chunks;
 use crate::engine::{Engine, NewRun, RunReport, Start};
 use crate::ledger::Ledger;
 use crate::nodes::{AttemptFailure, Product};
-use crate::progress::{NodeRef, Progress};
+use crate::progress::{Gone, Inputs, NodeRef, Progress};
+use crate::python::Line;
 use crate::spans::Spans;
 use crate::tally::Tally;
 use ending::refused;
@@ -67,6 +68,10 @@ struct Run<'a> {
     said: UnboundedReceiver<Said>,
     interrupted: bool,
     broken: Option<String>,
+    /// How often each node could not go on since objects were lost.
+    losses: HashMap<NodePath, u32>,
+    /// What this run's objects in Python workers are kept under.
+    line: Line,
 }
 
 /// A node that has begun in this process.
@@ -74,12 +79,37 @@ struct Working {
     node: NodeRef,
     attempt: u32,
     span: SpanRef,
-    inputs: Arc<[Binding]>,
+    inputs: Inputs,
     /// Whether its attempt, and its span, began in a process that is gone.
     adopted: bool,
     /// Ends whatever is polled for it: an attempt, a pause, a container's clock.
     abort: AbortHandle,
     calls: Vec<OpenCall>,
+    /// Spans of its own code that have begun.
+    spans: Vec<SpanRef>,
+    /// What is held back of what its own code prints, to stdout and to stderr.
+    printed: [Chunks; 2],
+    printed_bytes: usize,
+    /// What is held back of its output's pieces.
+    pieces: Chunks,
+}
+
+impl Working {
+    fn new(node: NodeRef, attempt: u32, span: SpanRef, inputs: Inputs) -> Self {
+        Self {
+            node,
+            attempt,
+            span,
+            inputs,
+            adopted: false,
+            abort: AbortHandle::new_pair().0,
+            calls: Vec::new(),
+            spans: Vec::new(),
+            printed: Default::default(),
+            printed_bytes: 0,
+            pieces: Chunks::default(),
+        }
+    }
 }
 
 /// A call of a node that has not ended.
@@ -93,7 +123,7 @@ struct OpenCall {
 }
 
 enum OpenKind {
-    Model { connection: ConnectionName, model: Arc<str> },
+    Model { connection: ConnectionName, model: Arc<str>, request_hash: String },
     Fetch,
 }
 
@@ -172,7 +202,8 @@ impl<'a> Run<'a> {
             run.tally.hear_past(event);
         }
         let repeated_calls = run.tally.open_calls();
-        run.record_of_run(EventKind::RunResumed { repeated_calls });
+        let repeated_nodes = run.progress.nodes_to_repeat(Gone::Past).len() as u32;
+        run.record_of_run(EventKind::RunResumed { repeated_calls, repeated_nodes });
         Ok(run)
     }
 
@@ -201,6 +232,8 @@ impl<'a> Run<'a> {
             said,
             interrupted: false,
             broken: None,
+            losses: HashMap::new(),
+            line: Line::new(engine.python.clone()),
         }
     }
 

@@ -189,6 +189,7 @@ async fn live(
         journal: journal.clone(),
         listeners: Listeners::default(),
         models: Arc::new(FakeModels::of(model)),
+        python: None,
         prices: Prices::default(),
         redact: Redact::default(),
         options: Options::default(),

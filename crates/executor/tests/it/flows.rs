@@ -256,10 +256,7 @@ async fn a_python_node_says_that_it_cannot_run() {
     let yaml = "inputs: {}\noutputs: {r: {type: string, reference: \"${n.output}\"}}\nnodes:\n- {name: n, type: python, source: {type: code, path: n.py}, inputs: {}}\n";
     let (report, _) = run(&plan(&[("flow.dag.yaml", yaml), ("n.py", "")]), &FakeModel::echo(), "{}").await;
     let failure = report.failure.unwrap();
-    assert_eq!(
-        (failure.code.as_str(), failure.message.as_str()),
-        ("python_missing", "Python nodes are not in this version")
-    );
+    assert_eq!((failure.code.as_str(), failure.message.as_str()), ("python_missing", "nothing here runs Python"));
     assert_eq!(report.failed_node.unwrap().to_string(), "n");
 }
 

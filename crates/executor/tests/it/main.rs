@@ -4,11 +4,13 @@
 
 mod calls;
 mod chaos;
+mod conformance;
 mod faults;
 mod flows;
+mod python;
+mod python_support;
 mod resume;
 mod secrets;
 mod shortfalls;
 mod stops;
 mod support;
-mod twins;

@@ -321,6 +321,7 @@ pub(crate) fn engine(model: &Arc<FakeModel>, journal: &Arc<MemoryJournal>) -> En
         journal: journal.clone(),
         listeners: Listeners::default(),
         models: Arc::new(FakeModels::of(model)),
+        python: None,
         prices: Prices([("m".into(), Price { input: 1.0, cached_input: None, output: 2.0 })].into()),
         redact: Redact {
             rewrite: Arc::new(|text| text.contains("s3cret").then(|| text.replace("s3cret", "***"))),
@@ -354,7 +355,7 @@ pub(crate) fn in_short(events: &[Event]) -> String {
         let path = &event.scope.path;
         match &event.kind {
             EventKind::RunStarted { .. } => "started".to_owned(),
-            EventKind::RunResumed { repeated_calls } => format!("resumed({repeated_calls})"),
+            EventKind::RunResumed { repeated_calls, .. } => format!("resumed({repeated_calls})"),
             EventKind::RunFinished { status, .. } => format!("{status:?}").to_lowercase(),
             EventKind::NodeStarted { .. } => format!("+{path}"),
             EventKind::NodeAttemptFailed { failure, .. } => format!("~{path}({})", failure.code),

@@ -52,7 +52,7 @@ impl Session<'_> {
             return None;
         };
         let plan = plan?;
-        if !plan.inputs.contains_key(&item.text) {
+        if !plan.inputs.contains_key(&item.text) && !plan.flex.as_ref().is_some_and(|flex| flex.open) {
             self.report(unknown_inner_input(scope, item.at, &item.text, &plan));
         }
         if inputs.contains_key(&item.text) {
@@ -115,11 +115,13 @@ impl Session<'_> {
     ) {
         let given: HashSet<&str> = written.inputs.iter().map(|entry| &*entry.key).chain(item).collect();
         for input in plan.inputs.keys().filter(|input| !given.contains(&***input)) {
-            if plan.default_of(input).is_none() {
+            let in_python = plan.flex.as_ref().is_some_and(|flex| !flex.signed);
+            if plan.default_of(input).is_none() && !in_python {
                 self.report(missing_input(scope, name, input, &plan.folder));
             }
         }
-        for entry in written.inputs.iter().filter(|entry| !plan.inputs.contains_key(&entry.key)) {
+        let open = plan.flex.as_ref().is_some_and(|flex| flex.open);
+        for entry in written.inputs.iter().filter(|entry| !open && !plan.inputs.contains_key(&entry.key)) {
             self.report(unknown_inner_input(scope, entry.key_span, &entry.key, plan));
         }
     }

@@ -11,7 +11,7 @@ use super::literal::{embedding_parameter_type, parameter_type};
 use super::operand::Scope;
 use super::session::Session;
 use crate::file::{NodeFile, Written, missing_key, quoted};
-use crate::plan::{EmbeddingNode, LlmNode, NodeId, NodeKind, Operand, PythonNode};
+use crate::plan::{EmbeddingNode, LlmNode, NodeId, NodeKind, Operand};
 use crate::prompty::PromptyFile;
 use crate::reference;
 use crate::request::{
@@ -260,29 +260,6 @@ impl Session<'_> {
             None if supplied.is_empty() => problem.help("the node has no inputs for its template"),
             None => problem.help(format!("it gives: {}", quoted(supplied))),
         });
-    }
-
-    fn python(&mut self, scope: &mut Scope, name: &Written, written: &NodeFile<'_>) -> Option<NodeKind> {
-        if self.source_type(scope, name, written)? == "package" {
-            let tool = self.package_tool(scope, name, written)?;
-            return Some(NodeKind::Python(PythonNode {
-                file: None,
-                tool: Some(tool),
-                template: None,
-                connection: None,
-            }));
-        }
-        let file = self.source_file(scope, name, written, "code")?;
-        Some(NodeKind::Python(PythonNode { file: Some(file), tool: None, template: None, connection: None }))
-    }
-
-    fn custom_llm(&mut self, scope: &mut Scope, name: &Written, written: &NodeFile<'_>) -> Option<NodeKind> {
-        self.source_type(scope, name, written)?;
-        let file = self.source_file(scope, name, written, "package_with_prompt");
-        let tool = self.package_tool(scope, name, written);
-        let template = self.template(&file?, Mode::PromptyV1);
-        let connection = written.connection.as_ref().map(|connection| (&*connection.text).into());
-        Some(NodeKind::Python(PythonNode { file: None, tool: Some(tool?), template: Some(template?), connection }))
     }
 
     fn prompty_node(

@@ -9,6 +9,7 @@
 
 mod condition;
 mod extent;
+mod flex;
 mod graph;
 mod http;
 mod includes;
@@ -18,6 +19,7 @@ pub(crate) mod literal;
 mod nodes;
 mod operand;
 mod prompty;
+mod python;
 mod sections;
 mod session;
 mod source;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use sluicegate_source::yaml::Document;
 use sluicegate_source::{Problem, Span, yaml};
 
 use super::VariantChoice;
+use super::flex;
 use super::includes::Folder;
 use super::operand::{Reader, Scope};
 use super::session::{Asked, Session};
-use super::target::flex;
+use super::target::FLEX_NAMES;
 use crate::file::{FlowFile, NodeFile, Written, missing_key};
 use crate::files::{file_name, parent};
 use crate::plan::{MessageFormat, Need, NeedKind, Node, NodeId, NodeName, Operand, Plan, RetryPolicy, runs_python};
@@ -34,8 +36,9 @@ pub(super) fn bad_name(scope: &Scope, owner: &str, name: &str, at: Span) -> Opti
 }
 
 impl Session<'_> {
-    /// Compiles a flow file. What is wrong is reported; what is returned then is of no use.
-    pub(super) fn dag_flow(
+    /// Compiles a flow's YAML file: nodes, or the entry of a flex flow. What is wrong is reported; what is returned then is of
+    /// no use.
+    pub(super) fn yaml_flow(
         &mut self,
         path: &str,
         variant: Option<&VariantChoice>,
@@ -54,12 +57,21 @@ impl Session<'_> {
             self.report(Problem::error("flow::empty_file", "the file is empty").in_file(&file).help(help));
             return None;
         }
-        if let Some(entry) = document.root.entry("entry") {
-            self.report(flex(path).in_file(&file).at(entry.key_span, ""));
-            return None;
+        let is_flex = FLEX_NAMES.contains(&file_name(path)) || document.root.entry("entry").is_some();
+        match flex::both(&document).filter(|_| is_flex) {
+            Some(problem) => {
+                self.report(problem);
+                None
+            }
+            None if is_flex => self.flex_flow(path, &document),
+            None => self.dag_flow(path, &document, variant),
         }
+    }
+
+    fn dag_flow(&mut self, path: &str, document: &Document, variant: Option<&VariantChoice>) -> Option<Plan> {
+        let file = document.file.clone();
         let mut problems = Vec::new();
-        let written = FlowFile::read(&document, &mut problems);
+        let written = FlowFile::read(document, &mut problems);
         self.report_all(problems);
 
         let format = if written.openai_vision { MessageFormat::OpenAiVision } else { MessageFormat::Basic };
@@ -77,8 +89,8 @@ impl Session<'_> {
         if let Some(choice) = variant {
             scope.folder.note("(variant)", &format!("{}.{}", choice.node, choice.variant));
         }
-        self.include(&mut scope.folder, &written.includes, &file);
-        self.inputs(&mut scope, &written, format);
+        self.include(&mut scope.folder, parent(path), &written.includes, &file);
+        self.inputs(&mut scope, &written.inputs, format);
 
         let node_files = self.nodes_with_variants(&scope, &written, variant);
         let names = self.name_nodes(&mut scope, &node_files);
@@ -89,15 +101,17 @@ impl Session<'_> {
         let complete = nodes.len() == node_files.len();
         let graph = self.graph(&scope, &names);
         let outputs = self.outputs(&mut scope, &written);
-        let chat = self.chat(&scope, &written, &outputs);
+        let chat = self.chat(&scope, &written.inputs, &written.outputs, |name| outputs.contains_key(name));
         let environment_variables =
             self.environment_variables(&mut scope, written.environment_variables, runs_python(&nodes));
+        let requirements = self.requirements_of(&mut scope, written.environment);
         let folder = parent(path);
         let name = written.name.clone().unwrap_or_else(|| match file_name(folder) {
             "" => "flow".into(),
             name => name.into(),
         });
         scope.needs.sort_by_key(|need| need.at.span);
+        let includes = scope.folder.includes();
         // Positions of nodes are their ids: a plan with one missing would be another flow.
         complete.then(|| Plan {
             name,
@@ -112,6 +126,9 @@ impl Session<'_> {
             chat,
             needs: scope.needs,
             sample: None,
+            includes,
+            requirements,
+            flex: None,
         })
     }
 

@@ -1,22 +1,24 @@
 //! A `.prompty` file as a flow of one node.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use petgraph::graph::DiGraph;
 use sluicegate_model::ConnectionName;
-use sluicegate_value::Value;
+use sluicegate_source::{Problem, Span};
+use sluicegate_value::{Value, hash};
 
 use super::includes::Folder;
 use super::session::{Asked, Session};
-use crate::files::{file_name, parent};
+use crate::files::{FileError, Files, file_name, join, parent};
+use crate::image::with_images_by_path;
 use crate::plan::{
     ChatMarkers, InputSpec, InputType, MessageFormat, Need, NeedKind, Node, NodeId, NodeKind, NodeName, OnFiltered,
     Operand, OutputSpec, Place, Plan, Step,
 };
 use crate::prompty::{PromptyFile, Version};
-use sluicegate_source::Span;
 
 /// The output of a prompty that declares none.
 const OUTPUT: &str = "output";
@@ -69,9 +71,56 @@ impl Session<'_> {
             message_format: MessageFormat::Basic,
             needs: needs(&prompty, Some(&stem.into())),
             sample: prompty.sample.clone(),
+            includes: Vec::new(),
+            requirements: None,
+            flex: None,
             hash: folder.hash().into(),
         })
     }
+}
+
+/// Loads the images that a prompty of version 1 gives by path in its own defaults and sample, from its folder and below. What
+/// is read is noted in `beside`, for the hash.
+pub(super) fn load_images(
+    prompty: &mut PromptyFile,
+    files: &dyn Files,
+    beside: &mut Vec<(String, Arc<str>)>,
+) -> Vec<Problem> {
+    if prompty.version != Version::V1 {
+        return Vec::new();
+    }
+    let folder = parent(prompty.file.name()).to_owned();
+    let noted = RefCell::new(beside);
+    let read = |path: &str| {
+        let located =
+            join(&folder, path).filter(|located| folder.is_empty() || located.starts_with(&format!("{folder}/")));
+        let located = located.ok_or_else(|| FileError::Outside(path.to_owned()))?;
+        let bytes = files.read(&located)?;
+        noted.borrow_mut().push((located, hash::sha256(&bytes).into()));
+        Ok(bytes)
+    };
+    let mut problems = Vec::new();
+    let file = prompty.file.clone();
+    let mut load = |value: &mut Value, what: &str, span: Span| match with_images_by_path(value, &read) {
+        Ok(loaded) => *value = loaded,
+        Err(error) => problems.push(
+            Problem::error("flow::bad_image", format!("{what} should be an image: {error}"))
+                .in_file(&file)
+                .at(span, "")
+                .help("an image is given by a path from the prompty's folder, and lies in it or below"),
+        ),
+    };
+    for input in &mut prompty.inputs {
+        if let Some(default) = &mut input.default {
+            load(default, &format!("the default of input `{}`", input.name), input.span);
+        }
+    }
+    if let Some(sample) = prompty.sample.take() {
+        let mut whole = Value::from(sample);
+        load(&mut whole, "something in `sample`", Span::default());
+        prompty.sample = whole.as_map().cloned();
+    }
+    problems
 }
 
 /// What a prompty needs of the outside.

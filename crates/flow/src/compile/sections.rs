@@ -13,15 +13,15 @@ use super::nodes::bad_name;
 use super::operand::Scope;
 use super::session::Session;
 use crate::coerce::{CoerceError, coerce, shortened};
-use crate::file::{FlowFile, NodeFile, missing_key, quoted};
+use crate::file::{FlowFile, InputFile, NodeFile, OutputFile, missing_key, quoted};
 use crate::image::Images;
 use crate::plan::{ChatMarkers, InputSpec, InputType, MessageFormat, Need, NeedKind, Operand, OutputSpec};
-use crate::reference::Reference;
+use crate::reference;
 
 impl Session<'_> {
     /// The inputs of a flow, their defaults made into their types.
-    pub(super) fn inputs(&mut self, scope: &mut Scope, written: &FlowFile<'_>, format: MessageFormat) {
-        for input in &written.inputs {
+    pub(super) fn inputs(&mut self, scope: &mut Scope, written: &[InputFile<'_>], format: MessageFormat) {
+        for input in written {
             let name = &input.name;
             self.report_all(bad_name(scope, "an input", &name.text, name.at));
             let kind = input.kind.as_ref().and_then(|kind| input_type(&kind.text));
@@ -178,15 +178,16 @@ impl Session<'_> {
     pub(super) fn chat(
         &mut self,
         scope: &Scope,
-        written: &FlowFile<'_>,
-        outputs: &IndexMap<Arc<str>, OutputSpec>,
+        inputs: &[InputFile<'_>],
+        outputs: &[OutputFile<'_>],
+        is_output: impl Fn(&str) -> bool,
     ) -> Option<ChatMarkers> {
-        let flagged = written.inputs.iter().find(|input| input.is_chat_history);
-        let history = flagged.or_else(|| written.inputs.iter().find(|input| &*input.name.text == "chat_history"))?;
-        let inputs: Vec<_> = written.inputs.iter().filter(|input| input.is_chat_input).collect();
-        let answers: Vec<_> = written.outputs.iter().filter(|output| output.is_chat_output).collect();
+        let flagged = inputs.iter().find(|input| input.is_chat_history);
+        let history = flagged.or_else(|| inputs.iter().find(|input| &*input.name.text == "chat_history"))?;
+        let inputs: Vec<_> = inputs.iter().filter(|input| input.is_chat_input).collect();
+        let answers: Vec<_> = outputs.iter().filter(|output| output.is_chat_output).collect();
         if let ([input], [answer]) = (&inputs[..], &answers[..]) {
-            return outputs.contains_key(&answer.name.text).then(|| ChatMarkers {
+            return is_output(&answer.name.text).then(|| ChatMarkers {
                 input: input.name.text.clone(),
                 history: history.name.text.clone(),
                 output: answer.name.text.clone(),
@@ -214,13 +215,12 @@ impl Session<'_> {
     ) -> IndexMap<Arc<str>, Value> {
         let mut variables = IndexMap::new();
         for entry in written {
-            match entry.value.as_str().filter(|_| has_readers).and_then(Reference::parse) {
-                Some(Reference::Variable(name)) => scope.needs_variable(name, None, entry.value.span),
-                Some(Reference::Node { node, .. }) => {
-                    let what = NeedKind::Connection(node.into());
-                    scope.needs.push(Need { what, node: None, at: scope.place(entry.value.span) });
-                }
-                Some(Reference::Input(_)) | None => {}
+            let text = entry.value.as_str().filter(|_| has_readers);
+            if let Some(variable) = text.and_then(reference::variable) {
+                scope.needs_variable(variable, None, entry.value.span);
+            } else if let Some((connection, _)) = text.and_then(reference::of_connection) {
+                let what = NeedKind::Connection(connection.into());
+                scope.needs.push(Need { what, node: None, at: scope.place(entry.value.span) });
             }
             variables.insert(entry.key.clone(), entry.value.to_value());
         }
@@ -229,7 +229,7 @@ impl Session<'_> {
 }
 
 /// The type of an input, by its word.
-fn input_type(word: &str) -> Option<InputType> {
+pub(super) fn input_type(word: &str) -> Option<InputType> {
     Some(match word {
         "int" => InputType::Int,
         "double" => InputType::Double,

@@ -153,8 +153,9 @@ impl<'f> Session<'f> {
             Ok(text)
         };
         let prompty = match PromptyFile::read(source, &read_beside) {
-            Ok(prompty) => {
+            Ok(mut prompty) => {
                 self.problems.extend(prompty.warnings.iter().cloned());
+                self.problems.extend(super::prompty::load_images(&mut prompty, files, &mut beside.borrow_mut()));
                 self.problems.extend(prompty.cannot_run.clone());
                 // Text before a role line of version 2 is the system's.
                 let is_chat = prompty.version == Version::V1 && &*prompty.model.api != "completion";

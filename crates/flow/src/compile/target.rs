@@ -7,11 +7,11 @@ use sluicegate_source::Problem;
 use super::VariantChoice;
 use super::extent::MOST_NESTED;
 use super::session::{Asked, Session};
-use crate::files::{FileError, FileKind, file_name, join};
+use crate::files::{FileError, FileKind, join};
 use crate::plan::Plan;
 
 const DAG_NAMES: [&str; 2] = ["flow.dag.yaml", "flow.dag.yml"];
-const FLEX_NAMES: [&str; 2] = ["flow.flex.yaml", "flow.flex.yml"];
+pub(super) const FLEX_NAMES: [&str; 2] = ["flow.flex.yaml", "flow.flex.yml"];
 
 impl Session<'_> {
     /// Compiles what somebody asked for on the command line.
@@ -66,7 +66,7 @@ impl Session<'_> {
         let plan = if file.ends_with(".prompty") {
             self.prompty_flow(file, asked)
         } else {
-            self.dag_flow(file, variant, asked)
+            self.yaml_flow(file, variant, asked)
         };
         self.underway.pop();
         let plan = plan.filter(|_| self.errors() == before)?;
@@ -77,12 +77,10 @@ impl Session<'_> {
     fn flow_file(&self, path: &str) -> Result<String, Box<Problem>> {
         match self.files.kind(path) {
             FileKind::File if path.ends_with(".prompty") => Ok(path.to_owned()),
-            FileKind::File if FLEX_NAMES.contains(&file_name(path)) => Err(Box::new(flex(path))),
             FileKind::File if path.ends_with(".yaml") || path.ends_with(".yml") => Ok(path.to_owned()),
-            FileKind::File => Err(Box::new(
-                Problem::error("flow::not_a_flow", format!("`{path}` is no flow"))
-                    .help("a flow is a folder with a `flow.dag.yaml`, a YAML file, or a `.prompty` file"),
-            )),
+            FileKind::File => Err(Box::new(Problem::error("flow::not_a_flow", format!("`{path}` is no flow")).help(
+                "a flow is a folder with a `flow.dag.yaml` or `flow.flex.yaml`, a YAML file, or a `.prompty` file",
+            ))),
             FileKind::Folder => self.in_folder(path),
             FileKind::Missing => {
                 let error = match self.files.read(path) {
@@ -104,7 +102,6 @@ impl Session<'_> {
             .collect();
         let shown = if folder.is_empty() { "." } else { folder };
         match &found[..] {
-            [one] if FLEX_NAMES.contains(&file_name(one)) => Err(Box::new(flex(one))),
             [one] => Ok(one.clone()),
             [] => {
                 let names = self.files.list(folder).unwrap_or_default();
@@ -125,9 +122,4 @@ impl Session<'_> {
             )),
         }
     }
-}
-
-pub(super) fn flex(path: &str) -> Problem {
-    Problem::error("flow::flex_flow", format!("`{path}` is a flex flow, a Python function: it arrives with Python"))
-        .help("until then, only `flow.dag.yaml` flows and `.prompty` files run")
 }

@@ -152,6 +152,97 @@ pub(crate) static FLOW: Section = Section {
     ],
 };
 
+/// `flow.flex.yaml`.
+pub(crate) static FLEX: Section = Section {
+    name: "the flex flow",
+    keys: &[
+        key("$schema", Shape::Text, "Where the schema of this file is; for editors."),
+        key("id", Shape::Name, "An identifier; not used."),
+        key("name", Shape::Name, "The flow's name; its folder's name if absent."),
+        key("description", Shape::Text, "What the flow is for."),
+        key("display_name", Shape::Name, "A name for people."),
+        key("type", Shape::Name, "`standard`, `chat` or `evaluation`; it runs the same."),
+        key("tags", Shape::Anything, "Labels of your own."),
+        key("language", Shape::Name, "The language of the entry: `python`."),
+        required("entry", Shape::Text, "The Python function, or the class with `__call__`: `module:name`."),
+        key("code", Shape::Text, "The folder of its Python files, if not this one."),
+        key(
+            "inputs",
+            Shape::MapOf(&Shape::Section(&FLEX_INPUT)),
+            "What the function takes; its own signature says the rest.",
+        ),
+        key("outputs", Shape::MapOf(&Shape::Section(&FLEX_OUTPUT)), "What the function gives; for readers."),
+        key(
+            "init",
+            Shape::MapOf(&Shape::Section(&INIT)),
+            "What the class is made with; its own signature says the rest.",
+        ),
+        key(
+            "sample",
+            Shape::Anything,
+            "What to use when nothing is given: `{inputs: {…}, init: {…}}`, or `${file:sample.json}`.",
+        ),
+        key("environment", Shape::Section(&ENVIRONMENT), "What Python must have installed."),
+        key(
+            "environment_variables",
+            Shape::MapOf(ANYTHING),
+            "Variables for its tools: plain values, `${env:NAME}` or `${connection.key}`.",
+        ),
+        key(
+            "additional_includes",
+            Shape::ListOf(TEXT),
+            "Files and folders from elsewhere that the flow sees as if they stood in its own folder.",
+        ),
+        key("message_format", Shape::Word(&FORMATS), "Accepted, without effect: the function makes its own messages."),
+    ],
+};
+
+static ENVIRONMENT: Section = Section {
+    name: "an environment",
+    keys: &[
+        key("python_requirements_txt", Shape::Text, "The list of Python packages that the flow needs."),
+        key("image", Shape::Anything, "The image of a cloud; not used here."),
+    ],
+};
+
+static FLEX_INPUT: Section = Section {
+    name: "an input",
+    keys: &[
+        required("type", Shape::Word(&TYPES), "What is given is made into this type, or refused."),
+        key("default", Shape::Anything, "What it is when nothing is given; `null` and an empty text are no default."),
+        key("description", Shape::Text, "What the input is for."),
+        key("enum", Shape::ListOf(ANYTHING), "The values it is meant to have; not enforced."),
+        key("is_chat_input", Shape::Boolean, "Whether it is what a person says in a chat."),
+        key("is_chat_history", Shape::Boolean, "Whether it holds the turns of a chat before this one."),
+    ],
+};
+
+static FLEX_OUTPUT: Section = Section {
+    name: "an output",
+    keys: &[
+        key("type", Shape::Name, "What the output is; not enforced."),
+        key("reference", Shape::Anything, "Accepted, without effect: outputs are what the function gives."),
+        key("description", Shape::Text, "What the output is."),
+        key("evaluation_only", Shape::Boolean, "Accepted, without effect."),
+        key("is_chat_output", Shape::Boolean, "Whether it is the answer of a chat."),
+    ],
+};
+
+/// Something that a flex flow's class is made with.
+static INIT: Section = Section {
+    name: "an entry of `init`",
+    keys: &[
+        required(
+            "type",
+            Shape::Name,
+            "A type as inputs have it, the class of a connection (`AzureOpenAIConnection`), or of a model's configuration.",
+        ),
+        key("default", Shape::Anything, "What it is when nothing is given; `null` and an empty text are no default."),
+        key("description", Shape::Text, "What it is for."),
+        key("enum", Shape::ListOf(ANYTHING), "The values it is meant to have; not enforced."),
+    ],
+};
+
 static INPUT: Section = Section {
     name: "an input",
     keys: &[

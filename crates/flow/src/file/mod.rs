@@ -4,6 +4,7 @@
 //! rest; what had a wrong shape is absent here, so that nothing is reported twice.
 
 mod check;
+mod flex;
 pub(crate) mod keys;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use sluicegate_value::{Value, size};
 use crate::plan::OnFiltered;
 
 pub(crate) use check::{missing_key, quoted};
+pub(crate) use flex::FlexFile;
 
 /// A flow file, as written.
 pub(crate) struct FlowFile<'y> {
@@ -24,6 +26,7 @@ pub(crate) struct FlowFile<'y> {
     pub(crate) outputs: Vec<OutputFile<'y>>,
     pub(crate) nodes: Vec<NodeFile<'y>>,
     pub(crate) variants: Vec<VariantsFile<'y>>,
+    pub(crate) environment: Option<&'y Node>,
     pub(crate) environment_variables: &'y [Entry],
     pub(crate) includes: Vec<Written>,
     pub(crate) openai_vision: bool,
@@ -145,10 +148,8 @@ impl<'y> FlowFile<'y> {
             nodes: items(root, "nodes").iter().filter(|node| node.as_map().is_some()).map(NodeFile::read).collect(),
             variants: entries(root, "node_variants").iter().map(VariantsFile::read).collect(),
             environment_variables: entries(root, "environment_variables"),
-            includes: items(root, "additional_includes")
-                .iter()
-                .filter_map(|item| Some(Written { text: item.as_str()?.into(), at: item.span }))
-                .collect(),
+            environment: present(root, "environment"),
+            includes: texts(root, "additional_includes"),
             openai_vision: root.get("message_format").and_then(Node::as_str) == Some("openai-vision"),
         }
     }
@@ -284,6 +285,10 @@ fn entries<'y>(node: &'y Node, key: &str) -> &'y [Entry] {
 
 fn items<'y>(node: &'y Node, key: &str) -> &'y [Node] {
     node.get(key).and_then(Node::as_list).unwrap_or_default()
+}
+
+fn texts(node: &Node, key: &str) -> Vec<Written> {
+    items(node, key).iter().filter_map(|item| Some(Written { text: item.as_str()?.into(), at: item.span })).collect()
 }
 
 fn text(node: &Node, key: &str) -> Option<Written> {

@@ -114,6 +114,11 @@ fn include(node: &mut Node, file: &Arc<SourceFile>, read_file: ReadFile<'_>, pro
     }
 }
 
+/// The path in `${file:path}`, if a text is exactly that.
+pub(crate) fn file_reference(text: &str) -> Option<&str> {
+    reference(text, "file")
+}
+
 /// What stands in `${kind:…}`, if a text is exactly that.
 pub(super) fn reference<'t>(text: &'t str, kind: &str) -> Option<&'t str> {
     let inner = text.trim().strip_prefix("${")?.strip_prefix(kind)?.strip_prefix(':')?.strip_suffix('}')?;
@@ -121,19 +126,23 @@ pub(super) fn reference<'t>(text: &'t str, kind: &str) -> Option<&'t str> {
     (!inner.is_empty()).then_some(inner)
 }
 
-/// What a file beside the prompty holds: JSON and YAML read, anything else as text.
+/// What a file beside the prompty holds.
 pub(super) fn content(path: &str, read_file: ReadFile<'_>) -> Result<Value, String> {
-    let text = read_file(path)?;
+    file_content(path, &read_file(path)?)
+}
+
+/// What a file of this name and text holds: JSON and YAML read, anything else as text.
+pub(crate) fn file_content(path: &str, text: &Arc<str>) -> Result<Value, String> {
     let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
     match &*ending {
-        "json" => json::read(&text).map_err(|error| format!("line {}: {error}", error.line)),
+        "json" => json::read(text).map_err(|error| format!("line {}: {error}", error.line)),
         "yaml" | "yml" => {
-            let document = yaml::read(&SourceFile::new(path, text)).map_err(|found| {
+            let document = yaml::read(&SourceFile::new(path, text.clone())).map_err(|found| {
                 found.first().map_or_else(|| "it is no YAML".to_owned(), |problem| problem.message.clone())
             })?;
             Ok(document.root.to_value())
         }
-        _ => Ok(Value::from(text)),
+        _ => Ok(Value::from(text.clone())),
     }
 }
 

@@ -17,6 +17,8 @@ use sluicegate_value::{Map, Value};
 
 use sluicegate_model::{ChatApi, ChatRequest, Message, Prompt};
 
+pub(crate) use front::{file_content, file_reference};
+
 use crate::messages::{Flavour, MessagesError, conversation};
 use crate::request::{RequestError, prompty_request, verbatim_request};
 use crate::template::{Binding, Mode, Rendered, Template};

@@ -166,6 +166,17 @@ impl Object for OpaqueInput {
         ObjectRepr::Plain
     }
 
+    /// A template cannot look into an object that lives in Python, and must not print nothing in its place.
+    fn get_value(self: &Arc<Self>, key: &Item) -> Option<Item> {
+        let Value::Handle(handle) = &self.0 else { return None };
+        let message = format!(
+            "`{key}` of a Python object ({}) cannot be read in a template; give the node an input for it, such as \
+             `${{node.output.{key}}}`",
+            handle.type_name
+        );
+        Some(Item::from(Error::new(ErrorKind::InvalidOperation, message)))
+    }
+
     fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, _: &[Item]) -> Result<Item, Error> {
         let message = format!("'{}' object has no attribute '{method}' in a template", self.0.type_name());
         Err(Error::new(ErrorKind::UnknownMethod, message))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sluicegate_flow::bind::{Bindings, NodeBinding, Setting, bind};
+use sluicegate_flow::bind::{Bindings, ConnectionValue, NodeBinding, Setting, bind};
 use sluicegate_flow::plan::{NodeKind, Operand, Plan};
 use sluicegate_model::ConnectionName;
 use sluicegate_value::{Map, Value};
@@ -215,6 +215,45 @@ fn environment_variables_are_needed_only_where_python_reads_them() {
     assert!(unset[0].contains("`TOKEN` is not set"), "{unset:?}");
     let bound = bind(&with, &Bindings::new(&token)).unwrap();
     assert_eq!(bound.plan().environment_variables.values().collect::<Vec<_>>(), [&Value::from("tok"), &"1".into()]);
+}
+
+#[test]
+fn environment_variables_take_values_of_connections() {
+    let plan = plan_of_yaml(
+        "environment_variables:\n  A: '${aoai.api_base}'\n  B: '${aoai.configs.api_base}'\n  C: '${aoai.api_kee}'\n  D: '${aoia.x}'\n  E: '${half.x}'\n  F: '${aoai}'\noutputs: {}\nnodes:\n- {name: p, type: python, source: {type: code, path: a.py}}\n",
+    );
+    let lookup = |connection: &ConnectionName, key: &str| match (&*connection.0, key) {
+        ("aoai", "api_base") => ConnectionValue::Text("https://x".into()),
+        ("aoai", _) => ConnectionValue::NoKey(vec!["api_base".to_owned(), "api_key".to_owned()]),
+        ("half", _) => ConnectionValue::Incomplete("`K` is not set".to_owned()),
+        _ => ConnectionValue::NoConnection,
+    };
+    let mut bindings = Bindings::new(&nothing);
+    bindings.connections = Some(["aoai", "half"].map(ConnectionName::from).into());
+    assert_eq!(
+        problems(&plan, &bindings),
+        [
+            "flow::unknown_connection f/flow.dag.yaml:5:6: there is no connection `aoia`, which environment variable `D` of the flow reads"
+        ],
+        "names can be checked without values"
+    );
+    bindings.connection_value = Some(&lookup);
+    assert_eq!(
+        problems(&plan, &bindings),
+        [
+            "flow::unknown_connection_key f/flow.dag.yaml:4:6: connection `aoai` has no `api_kee`, which environment variable `C` of the flow reads",
+            "flow::unknown_connection f/flow.dag.yaml:5:6: there is no connection `aoia`, which environment variable `D` of the flow reads",
+            "flow::incomplete_connection f/flow.dag.yaml:6:6: connection `half` is not complete, and environment variable `E` of the flow reads its `x`: `K` is not set",
+        ]
+    );
+    let sound = plan_of_yaml(
+        "environment_variables: {A: '${aoai.api_base}', B: ' ${aoai.configs.api_base}', F: '${aoai}', G: [1, a]}\noutputs: {}\nnodes:\n- {name: p, type: python, source: {type: code, path: a.py}}\n",
+    );
+    let bound = bind(&sound, &bindings).unwrap();
+    assert_eq!(
+        bound.plan().environment_variables.values().map(|value| value.as_str().unwrap()).collect::<Vec<_>>(),
+        ["https://x", "https://x", "${aoai}", "[1,\"a\"]"]
+    );
 }
 
 #[test]

@@ -383,6 +383,122 @@ nodes:
         })
         .collect();
     assert_eq!(sources, ["text", "deep", "mine"]);
+    let includes: Vec<String> =
+        plan.includes.iter().map(|include| format!("{} -> {}", include.source, include.target)).collect();
+    assert_eq!(includes, ["shared/text.jinja2 -> text.jinja2", "shared/more -> more"]);
+}
+
+#[test]
+fn an_included_folder_joins_one_of_its_name_and_what_is_there_stays() {
+    let yaml = "\
+outputs: {}
+additional_includes: [../shared/src, ../other/src]
+nodes:
+- {name: a, type: prompt, source: {path: src/mine.jinja2}}
+- {name: b, type: prompt, source: {path: src/theirs.jinja2}}
+- {name: c, type: prompt, source: {path: src/deep/last.jinja2}}
+";
+    let files = [
+        ("f/src/mine.jinja2", "mine"),
+        ("shared/src/mine.jinja2", "shared"),
+        ("shared/src/theirs.jinja2", "theirs"),
+        ("other/src/theirs.jinja2", "other"),
+        ("other/src/mine.jinja2", "other"),
+        ("other/src/deep/last.jinja2", "last"),
+    ];
+    check_problems(
+        yaml,
+        &files,
+        &[
+            "warning flow::include_hidden f/flow.dag.yaml:2:23: `src/mine.jinja2` of `shared/src` is not included: the flow has its own",
+            "warning flow::include_hidden f/flow.dag.yaml:2:38: `src/mine.jinja2`, and 1 more of `other/src` is not included: the flow has its own",
+        ],
+    );
+    let files: Vec<(&str, &str)> = std::iter::once(("f/flow.dag.yaml", yaml)).chain(files).collect();
+    let plan = plan_of(&files);
+    let sources: Vec<&str> = plan
+        .nodes
+        .iter()
+        .map(|node| match &node.kind {
+            NodeKind::Prompt(template) => template.source(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(sources, ["mine", "theirs", "last"]);
+    assert_eq!(plan.includes.len(), 2);
+}
+
+#[test]
+fn what_cannot_be_included_is_told_with_what_to_do() {
+    check_problems(
+        "outputs: {}\nadditional_includes: [../shared/packed.zip, ../shared/plain, '..']\nnodes: []\n",
+        &[("shared/packed/a.txt", ""), ("shared/plain.zip", "")],
+        &[
+            "error flow::include_archive f/flow.dag.yaml:2:23: `shared/packed.zip` is not there, and folder `shared/packed` is not packed for it [include `shared/packed` itself, or pack it once and keep the archive]",
+            "error flow::missing_file f/flow.dag.yaml:2:45: file `shared/plain` does not exist [unpack `shared/plain.zip`: archives are not included]",
+            "error flow::include_root f/flow.dag.yaml:2:62: the whole project cannot be included: it has no name in the flow's folder [include the files or folders that it needs]",
+        ],
+    );
+}
+
+#[test]
+fn python_files_are_looked_at_without_running_them() {
+    check_problems(
+        "outputs: {}\nnodes:\n- {name: a, type: python, source: {type: code, path: a.py}}\n- {name: b, type: python, source: {type: code, path: b.py}}\n- {name: c, type: python, source: {type: code, path: c.py}}\n- {name: d, type: python, source: {type: code, path: d.py}}\n",
+        &[
+            ("f/a.py", "from promptflow.core import tool\n\n\n@tool\ndef a(x: int):\n    return x\n"),
+            ("f/b.py", "def b(x):\n    return x\n"),
+            ("f/c.py", "@tool\ndef c(): ...\n\n@tool\ndef d(): ...\n"),
+        ],
+        &[
+            "warning flow::no_tool f/flow.dag.yaml:4:54: `f/b.py` has no function with `@tool` [mark the one that the node calls: `from promptflow.core import tool`, then `@tool` above it]",
+            "warning flow::several_tools f/flow.dag.yaml:5:54: `f/c.py` has 2 functions with `@tool`; a node calls one [put the others into files of their own]",
+            "error flow::missing_file f/flow.dag.yaml:6:54: file `f/d.py` does not exist [did you mean `a.py`?]",
+        ],
+    );
+}
+
+#[test]
+fn what_only_python_can_tell_is_named() {
+    let plan = plan_of(&[
+        (
+            "f/flow.dag.yaml",
+            "outputs: {}\nnodes:\n- {name: a, type: python, source: {type: code, path: a.py}}\n- {name: b, type: python, source: {type: package, tool: pkg.mod.f}}\n- {name: in, type: flow, source: {path: ../g}}\n- {name: e, type: expression, expression: '1'}\n",
+        ),
+        ("f/a.py", "@tool\ndef a(): ...\n"),
+        ("g/flow.flex.yaml", "entry: m:f\n"),
+        ("g/m.py", "def f(): ...\n"),
+    ]);
+    let told: Vec<String> = plan.unchecked().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "node `a`: what is in `f/a.py`, and what its tool takes",
+            "node `b`: whether `pkg.mod.f` is installed, and what it takes",
+            "node `in/f`: whether `m:f` can be loaded, and what it takes",
+        ]
+    );
+}
+
+#[test]
+fn the_list_of_packages_is_named_or_lies_beside() {
+    let requirements = |yaml: &str, files: &[(&str, &str)]| {
+        let files: Vec<(&str, &str)> =
+            std::iter::once(("f/flow.dag.yaml", yaml)).chain(files.iter().copied()).collect();
+        plan_of(&files).requirements.as_deref().map(str::to_owned)
+    };
+    let plain = "outputs: {}\nnodes: []\n";
+    let named = "environment: {python_requirements_txt: needs.txt}\noutputs: {}\nnodes: []\n";
+    assert_eq!(requirements(plain, &[]), None);
+    assert_eq!(requirements(plain, &[("f/requirements.txt", "x")]).as_deref(), Some("f/requirements.txt"));
+    assert_eq!(requirements(named, &[("f/needs.txt", "x")]).as_deref(), Some("f/needs.txt"));
+    check_problems(
+        named,
+        &[],
+        &[
+            "warning flow::no_requirements f/flow.dag.yaml:1:40: `needs.txt` is not there [name the list of Python packages that the flow needs, or leave it out]",
+        ],
+    );
 }
 
 #[test]
@@ -409,8 +525,14 @@ fn targets_are_told_apart() {
     check(&[("a/x.txt", "")], "a/x.txt", "flow::not_a_flow `a/x.txt` is no flow");
     check(&[("a/x.txt", "")], "b", "flow::missing_file file `b` does not exist");
     check(&[], "../b", "flow::outside_project `../b` lies outside of the project");
-    let flex = "`a/flow.flex.yaml` is a flex flow, a Python function: it arrives with Python";
-    check(&[("a/flow.flex.yaml", "entry: x:y\n")], "a", &format!("flow::flex_flow {flex}"));
+    let flex = [("a/flow.flex.yaml", "entry: x:y\n"), ("a/x.py", "def y(): ...\n")];
+    check(&flex, "a", "a");
+    check(&flex, "a/flow.flex.yaml", "a");
+    check(
+        &[("a/flow.dag.yaml", empty), flex[0]],
+        "a",
+        "flow::several_flow_files folder `a` has several flow files: `a/flow.dag.yaml`, `a/flow.flex.yaml`",
+    );
 }
 
 #[test]

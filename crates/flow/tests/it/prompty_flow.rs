@@ -99,3 +99,30 @@ fn a_prompty_node_is_given_what_the_prompty_needs() {
     assert!(matches!(plan.nodes[0].kind, NodeKind::Prompty(_)));
     assert_eq!(plan.needs.len(), 2);
 }
+
+#[test]
+fn an_authors_own_images_are_loaded_from_the_promptys_folder_and_data_reads_no_file() {
+    let prompty = "---\nmodel: {api: chat, configuration: {type: openai, model: m}}\ninputs:\n  logo: {type: image, default: 'data:image/png;path:img/logo.png'}\nsample: {logo: 'data:image/png;path:img/logo.png'}\n---\nuser:\n![image]({{logo}})\n";
+    let files = MemoryFiles::new(&[("p/a.prompty", prompty), ("p/img/logo.png", "PNG"), ("secret.png", "no")]);
+    let compiled = compile(&files, "p/a.prompty", &CompileOptions::default());
+    let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.problems));
+    let loaded = Some(r#"{"data:image/png;base64":"UE5H"}"#.to_owned());
+    let default = plan.inputs["logo"].default.as_ref();
+    assert_eq!(default.map(|value| value.to_json()), loaded);
+    assert_eq!(plan.sample.as_ref().and_then(|sample| sample.get("logo")).map(|value| value.to_json()), loaded);
+    let given = sluicegate_value::Map::from([("logo", "data:image/png;path:img/logo.png")]);
+    let resolved = plan.resolve_inputs(&given).unwrap();
+    assert_eq!(resolved.get("logo").and_then(|value| value.as_str()), Some("data:image/png;path:img/logo.png"));
+
+    let outside = prompty.replace("img/logo.png", "../secret.png");
+    let files = MemoryFiles::new(&[("p/a.prompty", &outside), ("secret.png", "no")]);
+    let compiled = compile(&files, "p/a.prompty", &CompileOptions::default());
+    let told: Vec<String> = compiled.problems.iter().map(|problem| format!("{} {problem}", problem.code)).collect();
+    assert_eq!(
+        told,
+        [
+            "flow::bad_image p/a.prompty:1:1: something in `sample` should be an image: `../secret.png` lies outside of the project",
+            "flow::bad_image p/a.prompty:4:3: the default of input `logo` should be an image: `../secret.png` lies outside of the project",
+        ]
+    );
+}

@@ -21,7 +21,7 @@ fn kinds() -> Vec<EventKind> {
         replied(usage(120, 8), 0.002),
         finished_node("a".repeat(40_000).into()),
         finished_node(vec![Value::from(f64::INFINITY), Value::from(1.0), Value::from(u64::MAX)].into()),
-        EventKind::RunResumed { repeated_calls: 1 },
+        EventKind::RunResumed { repeated_calls: 1, repeated_nodes: 0 },
         run_finished(RunStatus::Completed, usage(120, 8), Some(0.002)),
     ]
 }

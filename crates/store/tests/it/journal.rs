@@ -174,7 +174,7 @@ fn a_run_that_somebody_writes_cannot_be_resumed_and_one_that_nobody_writes_can()
     drop(journal);
     let (journal, past) = place.store.resume_run(&run, Durability::Process).unwrap();
     assert_eq!(past, [event(&run, 1, started("f", None))]);
-    append(&journal, vec![event(&run, 2, EventKind::RunResumed { repeated_calls: 1 })]);
+    append(&journal, vec![event(&run, 2, EventKind::RunResumed { repeated_calls: 1, repeated_nodes: 0 })]);
     drop(journal);
     assert_eq!(place.store.open_run(&run).unwrap().events().unwrap().len(), 2);
 }

@@ -60,7 +60,7 @@ fn a_run_that_goes_on_counts_all_its_processes_and_a_cost_in_part_is_none() {
     let EventKind::ModelCallFinished { call, end, attempts, .. } = replied(usage(1, 1), 0.0) else { panic!() };
     let unpriced = EventKind::ModelCallFinished { call, end, attempts, first_chunk_us: None, cost: None };
     let stopped = run_finished(RunStatus::Interrupted, usage(7, 3), Some(0.5));
-    let resumed = EventKind::RunResumed { repeated_calls: 0 };
+    let resumed = EventKind::RunResumed { repeated_calls: 0, repeated_nodes: 0 };
     let first = vec![started("f", None), replied(usage(7, 3), 0.5), stopped, resumed];
     written(&place.store, "a", [first.clone(), vec![replied(usage(1, 1), 0.25)]].concat());
     written(&place.store, "b", [first, vec![unpriced]].concat());
@@ -102,7 +102,7 @@ fn a_run_is_running_while_its_lock_is_held_and_interrupted_when_it_is_gone() {
     drop(journal);
     assert_eq!(status(), ShownStatus::Failed);
     let (journal, _) = place.store.resume_run(&run, Durability::Process).unwrap();
-    append(&journal, vec![event(&run, 3, EventKind::RunResumed { repeated_calls: 0 })]);
+    append(&journal, vec![event(&run, 3, EventKind::RunResumed { repeated_calls: 0, repeated_nodes: 0 })]);
     assert_eq!(status(), ShownStatus::Running);
     append(&journal, vec![event(&run, 4, run_finished(RunStatus::Completed, usage(1, 1), None))]);
     drop(journal);

@@ -62,7 +62,7 @@ pub(crate) fn numbered(run: &RunId, seq: u64) -> Event {
 }
 
 pub(crate) fn completed(output: Value) -> Outcome {
-    Outcome::Completed { output, headers: Vec::new(), opaque: false }
+    Outcome::Completed { output, headers: Vec::new(), opaque: false, properties: Vec::new() }
 }
 
 pub(crate) fn finished_node(output: Value) -> EventKind {

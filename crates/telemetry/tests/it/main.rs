@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in the checks that tests share, a failure is the test's")]
 
 mod calls;
+mod code;
 mod delivery;
 mod resumed;
 mod sample;

@@ -40,7 +40,7 @@ fn story() -> Story {
     story.begin().node(8, "first", "prompt", Value::Null).node_ends(8, "first", completed("x"));
     story.node(9, "all", "map", Value::Null);
     story.node(2, "extract", "llm", Value::Null).call(3, 2, "extract", request());
-    story.add(AGAIN, Some(RUN), "", EventKind::RunResumed { repeated_calls: 1 });
+    story.add(AGAIN, Some(RUN), "", EventKind::RunResumed { repeated_calls: 1, repeated_nodes: 0 });
     story.node(12, "extract", "llm", Value::Null).node_ends(12, "extract", completed("Alice"));
     story.node_ends(9, "all", completed("y"));
     story.end_as(AGAIN, Some(RUN), RunStatus::Completed, None);
@@ -75,7 +75,7 @@ fn without_the_past_a_span_says_as_much_as_its_own_events_do() {
 fn a_run_that_was_interrupted_in_peace_told_its_first_part_itself() {
     let mut story = Story::new();
     story.begin().end(RunStatus::Interrupted, None);
-    story.add(AGAIN, Some(RUN), "", EventKind::RunResumed { repeated_calls: 0 });
+    story.add(AGAIN, Some(RUN), "", EventKind::RunResumed { repeated_calls: 0, repeated_nodes: 0 });
     story.end_as(AGAIN, Some(RUN), RunStatus::Completed, None);
     assert_eq!(summary(&told_after(&story, 2, true)), ["entity_extraction 3-4 "]);
     assert_eq!(summary(&told_after(&story, 0, true)), ["entity_extraction 1-2 interrupted", "entity_extraction 3-4 "]);

@@ -151,7 +151,7 @@ pub(crate) fn usage() -> Usage {
 }
 
 pub(crate) fn completed(output: impl Into<Value>) -> Outcome {
-    Outcome::Completed { output: output.into(), headers: Vec::new(), opaque: false }
+    Outcome::Completed { output: output.into(), headers: Vec::new(), opaque: false, properties: Vec::new() }
 }
 
 pub(crate) fn read(json: &str) -> Value {
