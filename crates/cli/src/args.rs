@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand, connections::ConnectionsCommand,
-    draw::DrawArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs, simulate::SimulateArgs,
+    draw::DrawArgs, new::NewArgs, pf::PfCommand, run::RunArgs, runs::RunsCommand, schema::SchemaArgs,
+    simulate::SimulateArgs, verify::VerifyArgs,
 };
 
 /// Runs LLM pipelines that are written as YAML flows, and gates pull requests on their quality.
@@ -43,6 +44,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Runs(RunsCommand),
     Simulate(SimulateArgs),
+    Verify(VerifyArgs),
+    New(NewArgs),
+    #[command(subcommand)]
+    Pf(PfCommand),
     Schema(SchemaArgs),
     Completions(CompletionsArgs),
     /// Print the manual page (roff), for `man -l -`

@@ -4,24 +4,31 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use sluicegate_config::{Durability, Environment, Redactor};
+use sluicegate_config::{Durability, Environment};
 use sluicegate_events::{Event, Journal, Listener, PlanHashes, RunId};
-use sluicegate_executor::{Engine, Listeners, Options, Redact, RunReport, Start};
-use sluicegate_flow::bind::{Bindings, BoundPlan, Lookup, NodeBinding, Setting, bind, inline_connection_name};
+use sluicegate_executor::python::{PythonSide, load_tools};
+use sluicegate_executor::{Engine, Listeners, Options, RunReport, Start};
+use sluicegate_flow::bind::{
+    Bindings, BoundPlan, ConnectionValue, Lookup, NodeBinding, Setting, bind, inline_connection_name,
+};
 use sluicegate_flow::compile::VariantChoice;
 use sluicegate_flow::files::FileError;
 use sluicegate_flow::image::Images;
-use sluicegate_flow::plan::{InputType, NeedKind, NodeKind, Operand, Plan};
+use sluicegate_flow::plan::{ChatMarkers, InputType, NeedKind, NodeKind, Operand, Plan};
 use sluicegate_flow::prompty::PromptyModel;
 use sluicegate_model::{ConnectionName, Price, Prices, TraceContext};
 use sluicegate_source::Problem;
+use sluicegate_source::suggest::nearest;
 use sluicegate_store::{RunJournal, Store};
 use sluicegate_value::{Map, Value, json};
+use tokio::runtime::Runtime;
 
 use crate::commands::runs::store_error;
 use crate::error::CliError;
 use crate::inputs::Given;
+use crate::python_side::{AllModels, ImageFiles, Masks, has_python, python_side};
 use crate::session::{Flow, Session};
+use crate::show_python::ShowPython;
 use crate::show_run::{ShowChunks, ShowTrouble, Shown};
 use crate::traces;
 
@@ -33,15 +40,20 @@ pub(crate) struct Choices {
     pub(crate) node: Option<String>,
     /// Whether replies are asked for in pieces by a flag; then their token counts are asked for too.
     pub(crate) stream: bool,
+    /// What a flex flow's class is made with.
+    pub(crate) init: Map,
 }
 
 /// A flow, ready to run.
 pub(crate) struct Prepared {
     pub(crate) flow: Flow,
     plan: BoundPlan,
-    models: Arc<sluicegate_providers::Connected>,
+    models: Arc<AllModels>,
     prices: Prices,
-    redactor: Arc<Redactor>,
+    masks: Masks,
+    python: Option<Arc<PythonSide>>,
+    /// What everything that waits runs on, workers' pipes too.
+    runtime: Runtime,
 }
 
 impl Prepared {
@@ -60,21 +72,16 @@ impl Prepared {
                     .hint(format!("it has {}", known.join(", ")))
             })?);
         }
-        let variable = |name: &str| environment.variable(name).map(|found| Arc::from(found.value));
-        let mut bindings = bindings_of(environment, &variable)?;
-        bindings.set.clone_from(&choices.set);
-        bindings.whole = choices.node.as_ref().map(|_| &*whole);
-        let bound = bind(&plan, &bindings)?;
-        let mut python = Vec::new();
-        python_nodes(bound.plan(), "", &mut python);
-        if !python.is_empty() {
-            return Err(CliError::misused(format!(
-                "flow `{}` has Python nodes ({}), which this version does not run",
-                flow.name,
-                python.join(", ")
-            ))
-            .hint("an `expression` node needs no Python; `--node NAME` runs a node that is none alone"));
-        }
+        let bound = {
+            let variable = |name: &str| environment.variable(name).map(|found| Arc::from(found.value));
+            let connection_value = connection_lookup(environment);
+            let mut bindings = bindings_of(environment, &variable)?;
+            bindings.connection_value = Some(&connection_value);
+            bindings.set.clone_from(&choices.set);
+            bindings.init.clone_from(&choices.init);
+            bindings.whole = choices.node.as_ref().map(|_| &*whole);
+            bind(&plan, &bindings)?
+        };
         let mut inline = HashMap::new();
         inline_models(bound.plan(), &mut inline);
         let (mut connections, mut problems) = (Vec::new(), Vec::new());
@@ -96,15 +103,44 @@ impl Prepared {
             NeedKind::Variable(name) => Some(&**name),
             NeedKind::Connection(_) => None,
         });
-        let redactor = Arc::new(environment.redactor_with(used, &connections));
-        session.printer().hide(redactor.clone());
+        let redactor = environment.redactor_with(used, &connections).with(http_secrets(bound.plan()));
+        let masks = Masks::new(redactor, session.printer());
         let prices = environment.prices()?;
         let prices = prices.into_iter().map(|(name, price)| {
             (name, Price { input: price.input, cached_input: price.cached_input, output: price.output })
         });
         let options = session.client_options(&flow.environment, choices.stream)?;
-        let models = Arc::new(sluicegate_providers::connect(connections, options));
-        Ok(Self { plan: bound, models, prices: Prices(prices.collect()), redactor, flow })
+        let models = Arc::new(AllModels::new(connections, flow.environment.clone(), options));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::failed("the program cannot wait for anything").cause(error.to_string()))?;
+        let mut prepared =
+            Self { plan: bound, models, prices: Prices(prices.collect()), masks, python: None, runtime, flow };
+        if has_python(prepared.plan.plan()) {
+            prepared.load_tools(session)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Starts Python and loads the tools of all nodes: what is wrong with them is told before anything is paid for.
+    fn load_tools(&mut self, session: &Session) -> Result<(), CliError> {
+        let python = python_side(&self.flow.environment, session.printer(), &self.masks, &self.models)?;
+        self.python = Some(python.clone());
+        self.plan = self.runtime.block_on(load_tools(&python, &self.plan))?;
+        Ok(())
+    }
+
+    /// The inputs and output that make the flow a chat.
+    pub(crate) fn chat(&self) -> Option<ChatMarkers> {
+        self.plan.plan().chat.clone()
+    }
+
+    /// Ends what was started, its own exit functions run.
+    pub(crate) fn close(&self) {
+        if let Some(python) = &self.python {
+            self.runtime.block_on(python.shutdown());
+        }
     }
 
     /// The flow's inputs: what is given, coerced, with defaults.
@@ -162,8 +198,7 @@ impl Prepared {
                 }
             }
         }
-        self.redactor = Arc::new(self.redactor.with(secrets));
-        session.printer().hide(self.redactor.clone());
+        self.masks.hide(secrets);
         Ok(inputs)
     }
 
@@ -215,8 +250,10 @@ impl Prepared {
             listeners.push(Box::new(ShowChunks::new(session.printer().clone())));
         }
         listeners.push(Box::new(ShowTrouble::new(session.printer().clone())));
+        if self.python.is_some() {
+            listeners.push(Box::new(ShowPython::new(session.printer().clone())));
+        }
         listeners.extend(traces::exporter(session, &self.flow, &telemetry, deploy_traces, past));
-        let redactor = self.redactor.clone();
         let options = Options {
             capture_content: telemetry.capture_content,
             stream: shown.stream,
@@ -229,14 +266,18 @@ impl Prepared {
             listeners: Listeners::new(listeners),
             models: self.models.clone(),
             prices: self.prices.clone(),
-            redact: redact_by(redactor),
+            python: self.python.clone(),
+            redact: self.masks.redact(),
             options,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| CliError::failed("the program cannot wait for anything").cause(error.to_string()))?;
-        Ok(runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted)))
+        Ok(self.runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted)))
+    }
+
+    /// Where images among the outputs of a run go: beside its journal, if it has one.
+    pub(crate) fn image_files(&self, session: &Session, run: &RunId, kept: bool) -> ImageFiles {
+        let settings = session.store_settings(self.flow.environment.project()).ok().filter(|_| kept);
+        let folder = settings.map(|settings| settings.path.join(format!("{run}-images")));
+        ImageFiles { folder, format: self.plan.plan().message_format }
     }
 
     /// The connection that the node at a path asks, if it asks one.
@@ -300,28 +341,6 @@ fn read_image(path: &str, folders: &[&Path], root: &Path) -> Result<Arc<[u8]>, F
         .map_err(|error| FileError::Unreadable { path: path.to_owned(), reason: error.to_string() })
 }
 
-/// The nodes that need Python, by their paths, inner flows included.
-fn python_nodes(plan: &Plan, prefix: &str, found: &mut Vec<String>) {
-    for node in &plan.nodes {
-        match &node.kind {
-            NodeKind::Python(_) => found.push(format!("`{prefix}{}`", node.name)),
-            kind => {
-                if let Some(inner) = kind.inner() {
-                    python_nodes(inner, &format!("{prefix}{}/", node.name), found);
-                }
-            }
-        }
-    }
-}
-
-fn redact_by(redactor: Arc<Redactor>) -> Redact {
-    let seams = redactor.clone();
-    Redact {
-        rewrite: Arc::new(move |text: &str| redactor.redact(text)),
-        begun: Arc::new(move |text: &str| seams.begun(text)),
-    }
-}
-
 /// Every connection that a plan's nodes ask, inner flows included.
 fn connections_of(plan: &Plan) -> BTreeSet<ConnectionName> {
     let mut names = BTreeSet::new();
@@ -335,7 +354,7 @@ fn connections_of(plan: &Plan) -> BTreeSet<ConnectionName> {
 }
 
 /// The models that prompties describe in themselves, by the names of their connections.
-fn inline_models(plan: &Plan, found: &mut HashMap<ConnectionName, PromptyModel>) {
+pub(crate) fn inline_models(plan: &Plan, found: &mut HashMap<ConnectionName, PromptyModel>) {
     for node in &plan.nodes {
         if let NodeKind::Prompty(prompty) = &node.kind
             && prompty.model.connection.as_ref() == Some(&inline_connection_name(&prompty.file))
@@ -369,6 +388,26 @@ pub(crate) fn bindings_of<'a>(environment: &Environment, variable: &'a Lookup<'a
     Ok(bindings)
 }
 
+/// Values of connections, as `${connection.key}` in a flow's `environment_variables` asks for them.
+pub(crate) fn connection_lookup(environment: &Environment) -> impl Fn(&ConnectionName, &str) -> ConnectionValue {
+    |name, key| {
+        if !environment.connection_names().iter().any(|known| **known == *name.0) {
+            return ConnectionValue::NoConnection;
+        }
+        let facts = match environment.connection_facts(&name.0) {
+            Ok(facts) => facts,
+            Err(problems) => {
+                let messages: Vec<String> = problems.into_iter().map(|problem| problem.message).collect();
+                return ConnectionValue::Incomplete(messages.join("; "));
+            }
+        };
+        match facts.expose(key) {
+            Some(text) => ConnectionValue::Text(text),
+            None => ConnectionValue::NoKey(facts.keys().map(ToOwned::to_owned).collect()),
+        }
+    }
+}
+
 /// A section's `nodes: { NAME: { connection_name, deployment_name } }`.
 fn node_bindings(nodes: Option<Value>) -> Result<indexmap::IndexMap<Arc<str>, NodeBinding>, CliError> {
     let mut bindings = indexmap::IndexMap::new();
@@ -376,6 +415,14 @@ fn node_bindings(nodes: Option<Value>) -> Result<indexmap::IndexMap<Arc<str>, No
     let wrong = || CliError::misused("`nodes` of the flow's section takes NODE: { connection_name, deployment_name }");
     for (name, node) in nodes.as_map().ok_or_else(wrong)? {
         let node = node.as_map().ok_or_else(wrong)?;
+        const KEYS: [&str; 4] = ["connection_name", "connection", "deployment_name", "model"];
+        if let Some(key) = node.keys().find(|key| !KEYS.contains(&&***key)) {
+            let error = CliError::misused(format!("`nodes.{name}` of the flow's section has no key `{key}`"));
+            return Err(match nearest(key, KEYS) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("it takes connection_name and deployment_name"),
+            });
+        }
         let text = |names: [&str; 2]| names.into_iter().find_map(|name| node.get(name)?.as_str());
         let binding = NodeBinding {
             connection: text(["connection_name", "connection"]).map(ConnectionName::from),
@@ -384,6 +431,21 @@ fn node_bindings(nodes: Option<Value>) -> Result<indexmap::IndexMap<Arc<str>, No
         bindings.insert(name.clone(), binding);
     }
     Ok(bindings)
+}
+
+/// What `http` nodes read from variables: most often a token, whatever the variable is called.
+fn http_secrets(plan: &Plan) -> Vec<String> {
+    let mut secrets = Vec::new();
+    for node in &plan.nodes {
+        if let NodeKind::Http(http) = &node.kind {
+            let values = http.variables.iter().filter_map(|variable| variable.value.as_deref());
+            secrets.extend(values.filter(|value| value.len() >= SHORTEST_SECRET).map(ToOwned::to_owned));
+        }
+        if let Some(inner) = node.kind.inner() {
+            secrets.extend(http_secrets(inner));
+        }
+    }
+    secrets
 }
 
 fn one<T>(result: Result<T, Problem>) -> Result<T, CliError> {

@@ -69,9 +69,12 @@ fn filter_value(filter: &Filter) -> Value {
 fn adapted_value(adapted: &Adapted) -> Value {
     let sent_as = match &adapted.adaptation {
         Adaptation::Renamed(to) => Value::from(to.clone()),
-        Adaptation::Dropped => Value::Null,
+        Adaptation::Dropped | Adaptation::ValueDropped(_) => Value::Null,
     };
     let mut map = Map::from([("parameter", Value::from(adapted.parameter.as_str())), ("sent_as", sent_as)]);
+    if let Adaptation::ValueDropped(value) = &adapted.adaptation {
+        map.insert("value", value.clone());
+    }
     map.insert("model", adapted.model.as_str());
     map.insert("message", adapted.message.as_str());
     map.into()

@@ -1,9 +1,13 @@
 //! What a person sees of a run while it runs and when it is over.
 
-use sluicegate_events::{CallEnd, Event, EventKind, Failure, Listener, ListenerError, NodePath, RunStatus};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, Listener, ListenerError, NodePath, RunStatus, RunSummary};
 
 use sluicegate_executor::RunReport;
 use sluicegate_model::{Adaptation, FilterState, Shortfall};
+use sluicegate_value::Value;
 
 use crate::error::CliError;
 use crate::prepared::Prepared;
@@ -40,14 +44,13 @@ impl Listener for ShowChunks {
         match &event.kind {
             EventKind::Chunk { text } => {
                 if self.speaker.as_ref() != Some(&event.scope.path) {
-                    let gap = if self.speaker.is_some() { "\n" } else { "" };
                     let title = self.printer.painter().dim(&format!("{}:", harmless(&event.scope.path.to_string())));
-                    self.printer.say(&format!("{gap}{title}"));
+                    self.printer.say(&title);
                     self.speaker = Some(event.scope.path.clone());
                 }
                 self.printer.say_part(&harmless(text));
             }
-            EventKind::RunFinished { .. } if self.speaker.is_some() => self.printer.say(""),
+            EventKind::RunFinished { .. } => self.printer.end_line(),
             _ => {}
         }
         Ok(())
@@ -86,14 +89,15 @@ impl Listener for ShowTrouble {
             EventKind::RunFinished { outputs: Some(_), .. } if event.redacted => {
                 self.printer.warn("the outputs hold a secret; it is shown as [secret]")
             }
-            EventKind::ModelCallAdapted { connection, model, parameter, adaptation, .. } => {
-                let done = match adaptation {
-                    Adaptation::Renamed(to) => format!("it is sent as `{to}` now"),
-                    Adaptation::Dropped => "it is left out now".to_owned(),
+            EventKind::ModelCallAdapted { model, parameter, adaptation, .. } => {
+                let (what, done) = match adaptation {
+                    Adaptation::Renamed(to) => (format!("`{parameter}`"), format!("it is sent as `{to}` now")),
+                    Adaptation::Dropped => (format!("`{parameter}`"), "it is left out now".to_owned()),
+                    Adaptation::ValueDropped(value) => {
+                        (format!("`{parameter}: {value}`"), "it is left out where it has this value".to_owned())
+                    }
                 };
-                self.printer.warn(&harmless(&format!("`{model}` does not take `{parameter}`; {done}")));
-                let line = sluicegate_providers::config_line(connection, model, parameter, adaptation);
-                self.printer.say(&harmless(&format!("  for config/config.yaml, so that it is known: {line}")));
+                self.printer.warn(&harmless(&format!("`{model}` does not take {what}; {done}")));
             }
             EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
                 if let Some(text) = reply.shortfall().and_then(|shortfall| lacks(&shortfall)) {
@@ -152,6 +156,9 @@ pub(crate) fn show_end(session: &Session, prepared: &Prepared, report: &RunRepor
             printer.say(&nodes);
         }
     }
+    for line in adaptations(&report.summary) {
+        printer.say(&harmless(&line));
+    }
     for warning in &report.warnings {
         printer.warn(warning);
     }
@@ -176,6 +183,66 @@ pub(crate) fn show_end(session: &Session, prepared: &Prepared, report: &RunRepor
         let command = session.resume_command(prepared.flow.environment.project(), &report.run);
         printer.say(&format!("go on with: {command}"));
     }
+}
+
+/// What to write into the config, so that what a run has learned of its deployments is known from the first call on.
+fn adaptations(summary: &RunSummary) -> Vec<String> {
+    let mut learned: BTreeMap<&str, BTreeMap<&str, Learned<'_>>> = BTreeMap::new();
+    // A prompty that describes its connection itself has no entry in the config.
+    let all = summary.nodes.values().flat_map(|node| &node.adapted);
+    for adapted in all.filter(|adapted| !adapted.connection.contains(':')) {
+        // Of a mere value nothing is to be written there.
+        if matches!(adapted.adaptation, Adaptation::ValueDropped(_)) {
+            continue;
+        }
+        let of_model = learned.entry(&adapted.connection).or_default().entry(&adapted.model).or_default();
+        match &adapted.adaptation {
+            Adaptation::Renamed(to) => {
+                of_model.renamed.insert(&adapted.parameter, to);
+            }
+            Adaptation::Dropped | Adaptation::ValueDropped(_) => {
+                of_model.dropped.insert(&adapted.parameter);
+            }
+        }
+    }
+    let mut lines = Vec::new();
+    for (connection, deployments) in learned {
+        let of_all: Vec<String> =
+            deployments.iter().map(|(name, learned)| format!("{}: {learned}", in_yaml(name))).collect();
+        lines.push(format!("what this run has learned, for config/config.yaml under `connections: {connection}:`"));
+        lines.push(format!("  deployments: {{ {} }}", of_all.join(", ")));
+    }
+    lines
+}
+
+/// What a run has learned of a deployment.
+#[derive(Default)]
+struct Learned<'a> {
+    renamed: BTreeMap<&'a str, &'a str>,
+    dropped: BTreeSet<&'a str>,
+}
+
+impl fmt::Display for Learned<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if !self.renamed.is_empty() {
+            let pairs = self.renamed.iter().map(|(from, to)| format!("{}: {}", in_yaml(from), in_yaml(to)));
+            parts.push(format!("rename: {{ {} }}", pairs.collect::<Vec<_>>().join(", ")));
+        }
+        if !self.dropped.is_empty() {
+            let names: Vec<String> = self.dropped.iter().map(|name| in_yaml(name)).collect();
+            parts.push(format!("drop: [{}]", names.join(", ")));
+        }
+        write!(out, "{{ {} }}", parts.join(", "))
+    }
+}
+
+/// A text as YAML reads it back: as it is, or in quotes.
+fn in_yaml(text: &str) -> String {
+    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&text.to_ascii_lowercase().as_str());
+    if is_plain { text.to_owned() } else { Value::from(text).to_json() }
 }
 
 fn headline(prepared: &Prepared, report: &RunReport, printer: &Printer) -> String {

@@ -1,5 +1,7 @@
 //! `check`: every problem of a flow, without a key and without a socket.
 
+use std::collections::BTreeSet;
+
 use sluicegate_flow::bind::bind;
 use sluicegate_flow::plan::Plan;
 use sluicegate_source::Problem;
@@ -47,8 +49,10 @@ pub(crate) fn check(session: &Session, args: &CheckArgs) -> Result<Exit, CliErro
             .hint("name one: a folder with flow.dag.yaml, or a .prompty file")
             .hint("or start in a project: a folder with config/config.yaml"));
     }
+    let mut unchecked = Vec::new();
     for flow in &flows {
         let compiled = session.compile(flow, None);
+        unchecked.extend(compiled.plan.iter().flat_map(|plan| plan.unchecked()));
         problems.extend(compiled.problems);
         if let Some(plan) = &compiled.plan {
             problems.extend(problems_of_binding(
@@ -60,12 +64,17 @@ pub(crate) fn check(session: &Session, args: &CheckArgs) -> Result<Exit, CliErro
             )?);
         }
     }
+    let mut told = BTreeSet::new();
+    problems.retain(|problem| told.insert(problem.to_string()));
     let wrong = any_error(&problems);
     if !problems.is_empty() {
         printer.say(&show_problems(&problems, printer.colour()));
     }
     if wrong {
         return Ok(Exit::Misused);
+    }
+    for what in &unchecked {
+        printer.say(&printer.painter().dim(&harmless(&format!("not looked at: {what}"))));
     }
     let names: Vec<_> = flows.iter().map(|flow| harmless(flow.shown_name())).collect();
     printer.say(&format!("{} checked: {}", count(flows.len()), names.join(", ")));
@@ -101,13 +110,10 @@ fn problems_of_binding(
     for environment in environments {
         let variable =
             |name: &str| Some(environment.variable(name).map_or_else(|| name.into(), |found| found.value.into()));
+        problems.extend(environment.http_policy().err());
         // A name that hangs on an unset variable cannot be followed.
         let Ok(bindings) = bindings_of(&environment, &variable) else { continue };
-        for problem in bind(plan, &bindings).err().into_iter().flatten() {
-            if problems.iter().all(|known| known.to_string() != problem.to_string()) {
-                problems.push(problem);
-            }
-        }
+        problems.extend(bind(plan, &bindings).err().into_iter().flatten());
     }
     Ok(problems)
 }

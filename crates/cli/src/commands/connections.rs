@@ -1,5 +1,7 @@
 //! `connections`: where models live, and whether they answer.
 
+mod import;
+
 use sluicegate_config::{Auth, AzureApi, Connection, ConnectionKind, Environment};
 use sluicegate_model::{CallContext, ChatRequest, ConnectionName, Message, ModelError, Models as _, Prompt};
 use sluicegate_value::{Map, Value};
@@ -16,6 +18,8 @@ pub(crate) enum ConnectionsCommand {
     List(ListArgs),
     /// Show one connection's settings and who set them; its secrets are masked
     Show(OneArgs),
+    /// Print prompt flow's connection files as entries of the config, or add them there
+    Import(import::ImportArgs),
     /// Ask one connection's model a word, to see that address, key and model are right
     Test(TestArgs),
 }
@@ -57,6 +61,7 @@ pub(crate) fn connections(session: &Session, command: &ConnectionsCommand) -> Re
     match command {
         ConnectionsCommand::List(args) => list(session, args),
         ConnectionsCommand::Show(args) => show(session, args),
+        ConnectionsCommand::Import(args) => import::import(session, args),
         ConnectionsCommand::Test(args) => test(session, args),
     }
 }
@@ -114,7 +119,12 @@ fn described(connection: &Connection) -> (String, String) {
         }
         ConnectionKind::Anthropic { base_url, .. } => ("anthropic", base_url.clone()),
         ConnectionKind::Simulated { script } => ("simulated", script.display().to_string()),
-        ConnectionKind::Other { type_name } => (type_name.as_str(), "-".to_owned()),
+        ConnectionKind::Other { type_name } => {
+            let facts = &connection.facts;
+            particular.extend(facts.custom_type.as_deref());
+            let address = ["api_base", "endpoint"].iter().find_map(|key| facts.configs.get(key)?.as_str());
+            (type_name.as_str(), address.unwrap_or("-").to_owned())
+        }
     };
     let type_name = match particular.as_slice() {
         [] => type_name.to_owned(),
@@ -192,6 +202,13 @@ fn test(session: &Session, args: &TestArgs) -> Result<Exit, CliError> {
         Err(error) => {
             let message = error.to_string();
             let message = redactor.redact(&message).unwrap_or(message);
+            if let Some(identity) = models.identity(&name) {
+                printer.say(&format!("identity: {}", harmless(&identity)));
+            }
+            if matches!(error, ModelError::UnknownModel { .. }) {
+                let what = format!("connection `{}` answers, but has no model `{}`", args.one.name, args.model);
+                return Err(CliError::failed(what).cause(message).hint("name one of its models: `--model NAME`"));
+            }
             Err(CliError::failed(format!("connection `{}` does not work", args.one.name))
                 .cause(message)
                 .hint(format!("`sluicegate connections show {}` shows its settings and who set them", args.one.name)))

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use sluicegate_events::{Event, EventKind, Journal, PlanHashes, RunId, RunStatus};
+use sluicegate_events::{Event, EventKind, Journal, PlanHashes, RunId, RunStatus, RunSummary, Stream};
 use sluicegate_executor::{NewRun, NullJournal, RunReport, Start};
 use sluicegate_flow::bind::Setting;
 use sluicegate_flow::compile::VariantChoice;
 use sluicegate_value::{Map, Value};
 
 use super::runs::{ResumeArgs, store_error};
+use super::talk::talk;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::read_inputs;
@@ -49,6 +50,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
 
+    /// What the class of a flex flow is made with: name=value pairs, or a .json file
+    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
+    init: Vec<String>,
+
     /// Print outputs, nodes, usage, cost, durations and trace id in one JSON object
     #[arg(long)]
     json: bool,
@@ -61,6 +66,10 @@ pub(crate) struct RunArgs {
     #[arg(long = "deploy_traces", value_name = "ENDPOINT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     deploy_traces: Option<String>,
 
+    /// Talk with a chat flow: a line of stdin is what a person says, and the answer goes to stdout
+    #[arg(long, short = 'i', conflicts_with_all = ["json", "node"])]
+    interactive: bool,
+
     /// Keep no journal: the run cannot be shown or resumed later
     #[arg(long)]
     no_store: bool,
@@ -69,7 +78,6 @@ pub(crate) struct RunArgs {
 /// Runs a flow on one input.
 pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError> {
     let printer = session.printer();
-    let interrupted = interrupt::listen(printer.clone())?;
     // `run --inputs q=x FLOW`: the flag takes all it gets, and what is no pair is meant as the flow.
     let last_is_flow = args.flow.is_none() && args.inputs.last().is_some_and(|last| !last.contains('='));
     let asked = args.flow.take().or_else(|| args.inputs.pop().filter(|_| last_is_flow)).ok_or_else(|| {
@@ -81,29 +89,49 @@ pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError
         variant: args.variant.as_deref().map(variant).transpose()?,
         node: args.node,
         stream: args.stream,
+        init: read_inputs(&args.init, session.directory())?.inputs,
     };
     let given = read_inputs(&args.inputs, session.directory())?;
     if let Some(warning) = &given.warning {
         printer.warn(warning);
     }
     let mut prepared = Prepared::new(session, flow, &choices)?;
+    let options = remembered(&args.set, args.variant.as_deref(), &choices, &prepared.flow.name);
+    let shown = Shown { json: args.json, stream: args.stream };
+    check_address(args.deploy_traces.as_deref())?;
+    if args.interactive {
+        let chat = prepared.chat().ok_or_else(|| {
+            CliError::misused(format!("flow `{}` is no chat", prepared.flow.name)).hint(
+                "mark one input `is_chat_input: true`, one `is_chat_history: true`, one output `is_chat_output: true`",
+            )
+        })?;
+        let exit = talk(session, &mut prepared, &chat, given, &options, &shown, !args.no_store);
+        prepared.close();
+        return exit;
+    }
+    let interrupted = interrupt::listen(printer.clone())?;
     let inputs = prepared.inputs(session, &given)?;
-    let new = NewRun {
+    let new = new_run(&prepared, inputs, options);
+    let deploy_traces = args.deploy_traces.as_deref();
+    let journal: Arc<dyn Journal> =
+        if args.no_store { Arc::new(NullJournal) } else { Arc::new(prepared.new_journal(session, &new.run)?) };
+    let done = prepared.run(session, journal, Start::New(new), &shown, deploy_traces, interrupted)?;
+    let exit = finish(session, &prepared, &done, &shown, !args.no_store);
+    prepared.close();
+    exit
+}
+
+/// A run that begins with these inputs.
+pub(crate) fn new_run(prepared: &Prepared, inputs: Map, options: Map) -> NewRun {
+    NewRun {
         run: RunId::generate(),
         inputs,
         flow: prepared.flow.name.clone(),
         flow_path: prepared.flow.path.display().to_string(),
         environment: prepared.flow.environment.environment_name().map(ToOwned::to_owned),
         hashes: prepared.hashes(),
-        options: remembered(&args.set, args.variant.as_deref(), choices.node.as_deref(), &prepared.flow.name),
-    };
-    let shown = Shown { json: args.json, stream: args.stream };
-    check_address(args.deploy_traces.as_deref())?;
-    let deploy_traces = args.deploy_traces.as_deref();
-    let journal: Arc<dyn Journal> =
-        if args.no_store { Arc::new(NullJournal) } else { Arc::new(prepared.new_journal(session, &new.run)?) };
-    let done = prepared.run(session, journal, Start::New(new), &shown, deploy_traces, interrupted)?;
-    finish(session, &prepared, &done, &shown, !args.no_store)
+        options,
+    }
 }
 
 /// Goes on with a run that was interrupted, killed or failed.
@@ -136,6 +164,7 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
         variant: text("variant").map(variant).transpose()?,
         node: text("node").map(ToOwned::to_owned),
         stream: args.stream,
+        init: options.get("init").and_then(Value::as_map).cloned().unwrap_or_default(),
     };
     let prepared = Prepared::new(session, flow, &choices)?;
     if !args.allow_changed {
@@ -150,7 +179,9 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
         args.deploy_traces.as_deref(),
         interrupted,
     )?;
-    finish(session, &prepared, &done, &shown, true)
+    let exit = finish(session, &prepared, &done, &shown, true);
+    prepared.close();
+    exit
 }
 
 /// Refuses a `--deploy_traces=ADDRESS` that is none, before anything is paid.
@@ -169,13 +200,16 @@ fn is_completed(past: &[Event]) -> bool {
 }
 
 /// What was said on the command line and changes the plan, for a resume in another process.
-fn remembered(set: &[String], variant: Option<&str>, node: Option<&str>, flow: &str) -> Map {
+fn remembered(set: &[String], variant: Option<&str>, choices: &Choices, flow: &str) -> Map {
     let mut options = Map::new();
     options.insert("flow", flow);
     if !set.is_empty() {
         options.insert("set", set.iter().map(|text| Value::from(text.as_str())).collect::<Vec<_>>());
     }
-    for (name, value) in [("variant", variant), ("node", node)] {
+    if !choices.init.is_empty() {
+        options.insert("init", choices.init.clone());
+    }
+    for (name, value) in [("variant", variant), ("node", choices.node.as_deref())] {
         if let Some(value) = value {
             options.insert(name, value);
         }
@@ -212,15 +246,17 @@ fn finish(
 ) -> Result<Exit, CliError> {
     let printer = session.printer();
     let RunReport { status, journal_error, .. } = done;
+    let images = prepared.image_files(session, &done.run, kept);
     if shown.json {
         let word = match status {
             RunStatus::Completed => "completed",
             RunStatus::Failed => "failed",
             RunStatus::Interrupted => "interrupted",
         };
-        printer.data(&report(&done.summary, word).to_json_pretty())?;
+        let report = with_python(report(&done.summary, word), &done.summary);
+        printer.data(&images.shown(&report).to_json_pretty())?;
     } else if let Some(outputs) = &done.outputs {
-        printer.data(&Value::from(outputs.clone()).to_json_pretty())?;
+        printer.data(&images.shown(&outputs.clone().into()).to_json_pretty())?;
     }
     show_end(session, prepared, done, kept);
     Ok(match status {
@@ -229,4 +265,25 @@ fn finish(
         RunStatus::Failed => Exit::Failed,
         RunStatus::Interrupted => Exit::Interrupted,
     })
+}
+
+/// What Python adds to a run's report: metrics over all lines, and what nodes printed.
+fn with_python(report: Value, summary: &RunSummary) -> Value {
+    let Some(mut report) = report.as_map().cloned() else { return report };
+    if !summary.metrics.is_empty() {
+        let metrics = summary.metrics.iter().map(|(key, value)| (Arc::from(key.as_str()), value.clone()));
+        report.insert("metrics", metrics.collect::<Map>());
+    }
+    let mut logs = Map::new();
+    for (path, node) in summary.nodes.iter().filter(|(_, node)| !node.said.is_empty()) {
+        let of = |wanted: Stream| {
+            let said = node.said.iter().filter(|(stream, _)| *stream == wanted).map(|(_, text)| text.as_str());
+            Value::from(said.collect::<String>())
+        };
+        logs.insert(path.to_string(), Map::from([("stdout", of(Stream::Stdout)), ("stderr", of(Stream::Stderr))]));
+    }
+    if !logs.is_empty() {
+        report.insert("logs", logs);
+    }
+    report.into()
 }

@@ -30,7 +30,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, short, value_name = "FILE")]
     script: PathBuf,
 
-    /// Where to listen: PORT, HOST:PORT or [IPV6]:PORT. Port 0 takes a free one. Only this machine can reach it unless a
+    /// Where to listen: PORT, HOST:PORT or `[IPV6]:PORT`. Port 0 takes a free one. Only this machine can reach it unless a
     /// host says otherwise
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Address,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sluicegate_config::Redactor;
@@ -16,6 +17,8 @@ pub(crate) struct Printer {
     terminal: bool,
     /// Takes secrets out of what is said, once it is known which there are.
     redactor: Arc<Mutex<Option<Arc<Redactor>>>>,
+    /// Whether what was written to stderr last has no line end yet.
+    in_a_line: Arc<AtomicBool>,
 }
 
 /// Colours, or none: no information is lost without them.
@@ -26,7 +29,7 @@ impl Printer {
     /// A printer for this process: colours when stderr is a terminal and nobody objects (`NO_COLOR`, `TERM=dumb`).
     pub(crate) fn new(no_colour: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self { colour: terminal && !no_colour, terminal, redactor: Arc::default() }
+        Self { colour: terminal && !no_colour, terminal, redactor: Arc::default(), in_a_line: Arc::default() }
     }
 
     /// From now on nothing that is said holds a secret which `redactor` knows.
@@ -76,15 +79,27 @@ impl Printer {
         }
     }
 
-    /// Says something to a person. A stderr that cannot be written is nobody's failure.
+    /// Says something to a person, on a line of its own. A stderr that cannot be written is nobody's failure.
     pub(crate) fn say(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{}", self.redacted(text));
+        let mut err = io::stderr().lock();
+        let gap = if self.in_a_line.swap(false, Ordering::Relaxed) { "\n" } else { "" };
+        let _ = writeln!(err, "{gap}{}", self.redacted(text));
+    }
+
+    /// Ends the line in which something was written, if there is one.
+    pub(crate) fn end_line(&self) {
+        if self.in_a_line.swap(false, Ordering::Relaxed) {
+            let _ = writeln!(io::stderr().lock());
+        }
     }
 
     /// Writes to stderr as it is, and flushes.
     pub(crate) fn say_part(&self, text: &str) {
         let mut err = io::stderr().lock();
         let _ = err.write_all(self.redacted(text).as_bytes()).and_then(|()| err.flush());
+        if !text.is_empty() {
+            self.in_a_line.store(!text.ends_with('\n'), Ordering::Relaxed);
+        }
     }
 
     /// Warns a person.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluicegate_events::{NodePath, NodeStatus, NodeSummary, RunSummary};
-use sluicegate_model::Usage;
+use sluicegate_model::{Shortfall, Usage};
 
 use super::{Painter, harmless};
 
@@ -66,6 +66,19 @@ fn describe(node: &NodeSummary, paint: Painter) -> String {
     }
     if node.repeated_attempts > 0 {
         parts.push(format!("{} repeated by the connection", node.repeated_attempts));
+    }
+    if let Some(filter) = &node.filter {
+        let found: Vec<String> = filter.findings.iter().map(ToString::to_string).collect();
+        let found = if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) };
+        parts.push(paint.yellow(&harmless(&format!("filter: {}{found}", filter.state.word()))));
+    }
+    let by_filter = |shortfall: &&Shortfall| matches!(shortfall, Shortfall::Filtered(_));
+    if let Some(shortfall) = node.shortfall.as_ref().filter(|shortfall| !by_filter(shortfall)) {
+        parts.push(paint.yellow(&shortfall.word().replace('_', " ")));
+    }
+    if !node.adapted.is_empty() {
+        let names: Vec<&str> = node.adapted.iter().map(|adapted| adapted.parameter.as_str()).collect();
+        parts.push(harmless(&format!("adapted: {}", names.join(", "))).into_owned());
     }
     parts.join("  ")
 }

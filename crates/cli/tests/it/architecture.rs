@@ -12,7 +12,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("flow", &["value", "source", "model"]),
     ("providers", &["value", "source", "model", "config"]),
     ("events", &["value", "model", "flow"]),
-    ("executor", &["value", "source", "model", "flow", "events"]),
+    ("executor", &["value", "source", "model", "flow", "events", "python"]),
     ("store", &["value", "model", "events"]),
     ("telemetry", &["value", "model", "config", "events"]),
     ("server", &["value", "model"]),

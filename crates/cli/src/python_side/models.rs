@@ -1,0 +1,65 @@
+//! Models by connection: those that the flow names are there from the beginning; those that Python code names, or
+//! describes, come when they are asked for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sluicegate_config::{Connection, Environment};
+use sluicegate_model::{ChatModel, ConnectionName, EmbeddingModel, Fetch, ModelError, Models};
+use sluicegate_providers::{Connected, Options, connect};
+
+/// Models by connection, more of them at need.
+pub(crate) struct AllModels {
+    named: Connected,
+    environment: Environment,
+    options: Options,
+    added: Mutex<HashMap<ConnectionName, Arc<Connected>>>,
+}
+
+impl AllModels {
+    pub(crate) fn new(named: Vec<Connection>, environment: Environment, options: Options) -> Self {
+        Self { named: connect(named, options.clone()), environment, options, added: Mutex::default() }
+    }
+
+    /// Makes a connection known under its name. One that is known stays, with its limits.
+    pub(crate) fn add(&self, connection: Connection) {
+        let name = ConnectionName(connection.name.clone());
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        added.entry(name).or_insert_with(|| Arc::new(connect(vec![connection], self.options.clone())));
+    }
+
+    fn find(&self, name: &ConnectionName) -> Option<Arc<Connected>> {
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = added.get(name) {
+            return Some(found.clone());
+        }
+        let connection = self.environment.connection(&name.0).ok()?;
+        let connected = Arc::new(connect(vec![connection], self.options.clone()));
+        added.insert(name.clone(), connected.clone());
+        Some(connected)
+    }
+}
+
+impl Models for AllModels {
+    fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError> {
+        match self.named.chat(connection) {
+            Err(error @ ModelError::NoSuchConnection { .. }) => {
+                self.find(connection).map_or(Err(error), |connected| connected.chat(connection))
+            }
+            found => found,
+        }
+    }
+
+    fn embedding(&self, connection: &ConnectionName) -> Result<Arc<dyn EmbeddingModel>, ModelError> {
+        match self.named.embedding(connection) {
+            Err(error @ ModelError::NoSuchConnection { .. }) => {
+                self.find(connection).map_or(Err(error), |connected| connected.embedding(connection))
+            }
+            found => found,
+        }
+    }
+
+    fn fetch(&self) -> Arc<dyn Fetch> {
+        self.named.fetch()
+    }
+}
