@@ -26,8 +26,7 @@ pub(crate) use refusal::Refusal;
 /// The line for config.yaml that makes an adaptation last: `connections: { aoai: { deployments: { gpt-5: { rename: {
 /// max_tokens: max_completion_tokens } } } } }`, on one line. `None` for a mere value: there another one is to be written
 /// where the flow has it.
-#[must_use]
-pub fn config_line(connection: &str, deployment: &str, parameter: &str, adaptation: &Adaptation) -> Option<String> {
+fn config_line(connection: &str, deployment: &str, parameter: &str, adaptation: &Adaptation) -> Option<String> {
     let what = match adaptation {
         Adaptation::Renamed(to) => format!("rename: {{ {}: {} }}", plain(parameter), plain(to)),
         Adaptation::Dropped => format!("drop: [{}]", plain(parameter)),

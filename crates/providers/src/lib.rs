@@ -50,7 +50,6 @@ use client::Clients;
 use http::Http;
 use layers::Layered;
 
-pub use adapt::config_line;
 pub use client::Options;
 pub use http::Described;
 pub use simulated::read_script;

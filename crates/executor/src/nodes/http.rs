@@ -28,7 +28,7 @@ pub(super) async fn fetch(
         HttpError::Render(error) => AttemptFailure::of_render(&error),
         HttpError::Request(error) => AttemptFailure::lasting(Failure::new("input", error.to_string())),
     })?;
-    // A node that says how long it may take does not mean the settings' shorter time.
+    // Within the settings' own limit.
     request.timeout = request.timeout.or(timeout);
     let reply = calls.fetch(&request).await?;
     match http.any_status || (200..300).contains(&reply.status) {

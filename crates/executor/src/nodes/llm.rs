@@ -7,8 +7,8 @@ use sluicegate_events::Failure;
 use sluicegate_flow::plan::{LlmNode, OnFiltered};
 use sluicegate_flow::request;
 use sluicegate_flow::template::Binding;
-use sluicegate_model::Prompt;
-use sluicegate_value::Value;
+use sluicegate_model::{Prompt, Shortfall};
+use sluicegate_value::{Value, json};
 
 use super::{AttemptFailure, Product, named_connection, named_model, nonce, shortfall};
 use crate::calls::Calls;
@@ -38,6 +38,14 @@ pub(super) async fn ask(
     let request = request::llm_request(llm.api(), model, prompt, &parameters)
         .map_err(|error| AttemptFailure::lasting(Failure::new("input", error.to_string())))?;
     let reply = calls.chat(connection, &request).await?;
-    let reported = shortfall::of_filter(on_filtered, &reply)?;
-    Ok(reported.unwrap_or_else(|| request::llm_output(&request, &reply)).into())
+    if let Some(report) = shortfall::of_filter(on_filtered, &reply)? {
+        return Ok(report.into());
+    }
+    // Half an object, or nothing, is not what a node that asks for JSON goes on with.
+    let is_json = reply.text.as_deref().is_some_and(|text| json::read(text).is_ok());
+    let is_stopped = matches!(reply.shortfall(), Some(Shortfall::Filtered(_)));
+    match shortfall::of_json(&request, &reply).filter(|_| !is_json && !is_stopped) {
+        Some(failure) => Err(failure),
+        None => Ok(request::llm_output(&request, &reply).into()),
+    }
 }

@@ -5,8 +5,8 @@ use sluicegate_flow::plan::OnFiltered;
 use sluicegate_flow::prompty::{PromptyFile, ResponseFormat};
 use sluicegate_flow::request;
 use sluicegate_flow::template::Binding;
-use sluicegate_model::{ChatRequest, ConnectionName, Prompt};
-use sluicegate_value::{Map, Value};
+use sluicegate_model::{ConnectionName, Prompt};
+use sluicegate_value::Map;
 
 use super::{AttemptFailure, Product, nonce, shortfall};
 use crate::calls::{Asker, Calls};
@@ -70,8 +70,7 @@ pub(crate) async fn ask_for(
     let is_whole = output.is_ok() && reply.text.as_deref().is_some_and(|text| !text.trim().is_empty());
     if !is_whole
         && !matches!(model.response, ResponseFormat::All | ResponseFormat::Lenient)
-        && asks_for_json(&request)
-        && let Some(failure) = shortfall::of_json(&reply)
+        && let Some(failure) = shortfall::of_json(&request, &reply)
     {
         return Err(failure);
     }
@@ -81,9 +80,4 @@ pub(crate) async fn ask_for(
                 .hint("say in the prompt what the JSON must hold, and let the node `retry`"),
         )
     })
-}
-
-fn asks_for_json(request: &ChatRequest) -> bool {
-    let format = request.parameters.get("response_format").and_then(|format| format.get("type"));
-    format.and_then(Value::as_str).is_some_and(|format| format.starts_with("json"))
 }

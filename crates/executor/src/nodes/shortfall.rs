@@ -3,7 +3,7 @@
 
 use sluicegate_events::Failure;
 use sluicegate_flow::plan::OnFiltered;
-use sluicegate_model::{ChatReply, Filter, FilterState, Shortfall};
+use sluicegate_model::{ChatReply, ChatRequest, Filter, FilterState, Shortfall};
 use sluicegate_value::{Map, Value};
 
 use super::AttemptFailure;
@@ -24,8 +24,12 @@ pub(crate) fn of_filter(on_filtered: OnFiltered, reply: &ChatReply) -> Result<Op
     }
 }
 
-/// Why a reply is not the JSON that was asked for, if it falls short by more than its form.
-pub(super) fn of_json(reply: &ChatReply) -> Option<AttemptFailure> {
+/// Why a reply is not the JSON that was asked for, if it was and it falls short by more than its form.
+pub(super) fn of_json(request: &ChatRequest, reply: &ChatReply) -> Option<AttemptFailure> {
+    let format = request.parameters.get("response_format").and_then(|format| format.get("type"));
+    if !format.and_then(Value::as_str).is_some_and(|format| format.starts_with("json")) {
+        return None;
+    }
     Some(match reply.shortfall()? {
         Shortfall::Filtered(filter) if filter.state == FilterState::Unchecked => return None,
         Shortfall::Filtered(filter) => filtered(&filter),

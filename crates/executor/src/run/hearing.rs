@@ -286,12 +286,38 @@ impl Run<'_> {
     }
 }
 
-/// The request's parameters without what it says: spans tell temperature and model though prompts stay home.
+/// Those of the request's parameters that say how to answer, not what is asked: spans tell temperature and limits though
+/// prompts stay home. Whatever else an endpoint takes may hold content (`prediction`, `metadata`, `instructions`).
 fn without_content(request: &Value) -> Value {
-    const CONTENT: [&str; 5] = ["messages", "prompt", "input", "tools", "functions"];
+    const HOW: [&str; 24] = [
+        "temperature",
+        "top_p",
+        "top_k",
+        "n",
+        "seed",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "presence_penalty",
+        "frequency_penalty",
+        "logprobs",
+        "top_logprobs",
+        "best_of",
+        "echo",
+        "reasoning_effort",
+        "verbosity",
+        "parallel_tool_calls",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "dimensions",
+        "encoding_format",
+        "input_type",
+    ];
     let Some(map) = request.as_map() else { return Value::Null };
     map.iter()
-        .filter(|(name, _)| !CONTENT.contains(&&***name))
+        .filter(|(name, _)| HOW.contains(&&***name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect::<Map>()
         .into()

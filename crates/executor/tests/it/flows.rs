@@ -325,7 +325,18 @@ async fn content_can_be_left_out_of_events() {
     let journal = Arc::new(MemoryJournal::default());
     let mut engine = engine(&FakeModel::echo(), &journal);
     engine.options.capture_content = false;
-    run_with(&engine, &plan(&[("flow.dag.yaml", ASK), ASK_TEMPLATE]), r#"{"q": "quiet words"}"#).await;
+    let yaml = ASK.replace("deployment_name: m,", "deployment_name: m, metadata: {who: quiet},");
+    run_with(&engine, &plan(&[("flow.dag.yaml", &yaml), ASK_TEMPLATE]), r#"{"q": "quiet words"}"#).await;
+    let told = format!(
+        "{:?}",
+        journal
+            .events()
+            .iter()
+            .map(|event| &event.kind)
+            .filter(|kind| matches!(kind, EventKind::ModelCallStarted { .. }))
+            .collect::<Vec<_>>()
+    );
+    assert!(yaml != ASK && told.contains("temperature") && !told.contains("quiet"), "{told}");
     for event in journal.events() {
         match event.kind {
             EventKind::NodeStarted { inputs, .. } => assert!(inputs.is_null()),

@@ -194,6 +194,23 @@ async fn a_text_that_is_cut_off_or_refused_is_an_output_with_a_note() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_llm_node_that_asks_for_json_does_not_go_on_with_half_of_it() {
+    let yaml = ASK.replace("deployment_name: m,", "deployment_name: m, response_format: {type: json_object},");
+    assert_ne!(yaml, ASK, "the node asks for JSON");
+    let plan = plan(&[("flow.dag.yaml", &yaml), ASK_TEMPLATE]);
+    let answered = async |reply: ChatReply| {
+        let model = FakeModel::new(move |_, _| Answer::reply(reply.clone()));
+        run(&plan, &model, r#"{"q": "x"}"#).await.0
+    };
+    let code = |report: RunReport| report.failure.map(|failure| failure.code);
+    assert_eq!(code(answered(cut(r#"{"a": "#, Usage::default())).await).as_deref(), Some("cut_off"));
+    let refused = ChatReply { text: None, refusal: Some("no".into()), ..ChatReply::of_text("") };
+    assert_eq!(code(answered(refused).await).as_deref(), Some("refused"));
+    // What is whole is whole, whatever ended it.
+    assert_eq!(code(answered(cut(r#"{"a": 1}"#, Usage::default())).await), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn reasoning_is_paid_for_once() {
     // The price is of model `m`: one dollar for a million tokens in, two for a million out, reasoning among them.
     let usage =
