@@ -43,12 +43,15 @@ impl Listener for ShowPython {
             EventKind::NodeSaid { stream, text } => {
                 let mut line = self.begun.remove(&(node.clone(), *stream)).unwrap_or_default();
                 line.push_str(text);
-                while let Some((whole, rest)) = line.split_once('\n') {
-                    self.say(node, whole.trim_end_matches('\r'));
-                    line = rest.to_owned();
-                }
-                if !line.is_empty() {
-                    self.begun.insert((node.clone(), *stream), line);
+                let begun = match line.rsplit_once('\n') {
+                    Some((whole, begun)) => {
+                        whole.split('\n').for_each(|line| self.say(node, line.trim_end_matches('\r')));
+                        begun.to_owned()
+                    }
+                    None => line,
+                };
+                if !begun.is_empty() {
+                    self.begun.insert((node.clone(), *stream), begun);
                 }
             }
             EventKind::NodeAttemptFailed { failure, .. } => self.trace(node, failure),

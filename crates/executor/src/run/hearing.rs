@@ -87,10 +87,11 @@ impl Run<'_> {
     fn tell_printed(&mut self, path: &NodePath, stream: Stream, mut text: String) {
         let Some(working) = self.nodes.get_mut(path) else { return };
         let (attempt, span) = (working.attempt, working.span);
-        let room = MOST_PRINTED.saturating_sub(working.printed_bytes);
-        if text.is_empty() || room == 0 {
+        // Beyond the most there is once something: that there was more.
+        if text.is_empty() || working.printed_bytes > MOST_PRINTED {
             return;
         }
+        let room = MOST_PRINTED - working.printed_bytes;
         working.printed_bytes += text.len();
         if text.len() > room {
             text.truncate(text.floor_char_boundary(room));
