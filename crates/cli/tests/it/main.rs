@@ -15,5 +15,6 @@ mod resume;
 mod samples;
 mod secrets;
 mod simulate;
+mod stand_in_requests;
 mod traces;
 mod verify;
