@@ -40,5 +40,6 @@ fn every_flow_of_the_manual_is_sound_and_runs() {
     );
     check(&project, &["run", "flows/tone", "--variant", "${greet.warm}"], "{\n  \"greeting\": \"Dear Ann\"\n}\n");
     check(&project, &["run", "flows/answer", "--inputs", "question=Why?"], "{\n  \"answer\": \"a reply\"\n}\n");
+    check(&project, &["run", "flows/python"], "{\n  \"words\": [\n    \"one\",\n    \"two\"\n  ]\n}\n");
     check(&project, &["run", "flows/ask", "--inputs", "question=Why?"], "{\n  \"answer\": \"a reply\"\n}\n");
 }
