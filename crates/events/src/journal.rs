@@ -13,6 +13,15 @@ pub trait Journal: Send + Sync {
     fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>>;
 }
 
+/// What was kept of lines that past processes worked on, for a batch that goes on.
+pub trait LinePast: Send + Sync {
+    /// All events of one line and repeat, in order, from its beginning on; none if it never began.
+    ///
+    /// # Errors
+    /// They cannot be read; the batch ends.
+    fn events_of(&self, line: u64, repeat: u32) -> Result<Vec<Event>, JournalError>;
+}
+
 /// Why events could not be kept.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the journal `{place}` cannot be written: {message}")]

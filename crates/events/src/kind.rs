@@ -8,7 +8,10 @@ use sluicegate_model::{Adaptation, Usage};
 use sluicegate_value::{Map, Value};
 
 use crate::call::AdaptationAsWritten;
-use crate::{CallEnd, Failure, FetchEnd, NodePath, Operation, Outcome, PlanHashes, RunStatus, Stream};
+use crate::{
+    BatchData, CallEnd, Failure, FetchEnd, LineCounts, LineEnd, NodePath, Operation, Outcome, PlanHashes, RunStatus,
+    Stream,
+};
 
 /// What happened.
 ///
@@ -41,6 +44,40 @@ pub enum EventKind {
         /// out, or it was an object of a Python worker that is gone.
         #[serde(default)]
         repeated_nodes: u32,
+    },
+    /// The run is a batch; it follows the run's beginning.
+    BatchStarted {
+        /// What it runs over.
+        data: BatchData,
+    },
+    /// All lines of a batch are over, or it was stopped; the run's end follows.
+    BatchFinished {
+        /// How many lines ended how, those of earlier processes included.
+        lines: LineCounts,
+    },
+    /// A line of a batch began (`scope.line`); its span is the first of a trace of its own.
+    LineStarted {
+        /// The flow's inputs, coerced, with defaults.
+        inputs: Map,
+    },
+    /// A line that a process which is gone had begun goes on.
+    LineResumed {
+        /// Calls that were in flight when it stopped; they are made again.
+        repeated_calls: u32,
+        /// Nodes that were over and run again, as in `RunResumed`.
+        #[serde(default)]
+        repeated_nodes: u32,
+    },
+    /// A line is over.
+    LineFinished {
+        /// How it ended.
+        #[serde(flatten)]
+        end: LineEnd,
+        /// Tokens used by all calls of the line, those of earlier processes included.
+        #[serde(default)]
+        usage: Usage,
+        /// What they cost in US dollars; `None`, unknown, if a reply has no price.
+        cost: Option<f64>,
     },
     /// A Python worker is gone, and with it objects that nodes still need: those that made them run again, their model
     /// calls answered by what was recorded.
@@ -248,6 +285,11 @@ impl EventKind {
         match self {
             Self::RunStarted { .. } => "run_started",
             Self::RunResumed { .. } => "run_resumed",
+            Self::BatchStarted { .. } => "batch_started",
+            Self::BatchFinished { .. } => "batch_finished",
+            Self::LineStarted { .. } => "line_started",
+            Self::LineResumed { .. } => "line_resumed",
+            Self::LineFinished { .. } => "line_finished",
             Self::ObjectsLost { .. } => "objects_lost",
             Self::NodeStarted { .. } => "node_started",
             Self::NodeAttemptFailed { .. } => "node_attempt_failed",

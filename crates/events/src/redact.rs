@@ -10,8 +10,8 @@ use sluicegate_model::{Adaptation, ChatReply, EmbeddingReply, Filter, FilterFind
 use sluicegate_value::{Map, Value};
 
 use crate::{
-    CallEnd, Event, EventKind, Failure, FetchEnd, Found, NodePath, Outcome, PathStep, PlanHashes, Property, Scope,
-    WaitFor,
+    BatchData, CallEnd, Event, EventKind, Failure, FetchEnd, Found, LineEnd, NodePath, Outcome, PathStep, PlanHashes,
+    Property, Scope, WaitFor,
 };
 
 impl Event {
@@ -46,8 +46,24 @@ impl Texts<'_> {
                 self.map(options);
             }
             EventKind::RunResumed { repeated_calls: _, repeated_nodes: _ }
+            | EventKind::LineResumed { repeated_calls: _, repeated_nodes: _ }
+            | EventKind::BatchFinished { lines: _ }
             | EventKind::TimerFired { until: _ }
             | EventKind::Unknown => {}
+            EventKind::BatchStarted { data } => {
+                let BatchData { sources, hash: _, lines: _, column_mapping } = data;
+                sources.iter_mut().for_each(|source| self.text(source));
+                self.map(column_mapping);
+            }
+            EventKind::LineStarted { inputs } => self.map(inputs),
+            EventKind::LineFinished { end, usage: _, cost: _ } => match end {
+                LineEnd::Completed { outputs } => self.map(outputs),
+                LineEnd::Failed { failure, node } => {
+                    self.failure(failure);
+                    self.path(node);
+                }
+                LineEnd::Cancelled => {}
+            },
             EventKind::ObjectsLost { worker: _, objects: _, nodes } => {
                 nodes.iter_mut().for_each(|path| self.path(path))
             }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sluicegate_model::{Adaptation, Filter, Shortfall, Usage};
 use sluicegate_value::{Map, Value};
 
-use crate::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, RunId, RunStatus, Spent, Stream};
+use crate::{CallEnd, Event, EventKind, Failure, LineEnd, NodePath, Outcome, RunId, RunStatus, Spent, Stream};
 
 /// What a run of one input looks like.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +205,31 @@ impl RunSummary {
                 self.started = Some(event.at);
                 self.worked.begin(event.at);
             }
-            EventKind::RunResumed { .. } => {
+            // A line alone: the summary of one line's events is that of the line.
+            EventKind::LineStarted { inputs } => {
+                self.run = Some(event.run.clone());
+                self.inputs_redacted = event.redacted;
+                self.inputs = inputs.clone();
+                self.trace_id = event.trace.map(|span| span.trace_id);
+                self.started = Some(event.at);
+                self.worked.begin(event.at);
+            }
+            EventKind::LineFinished { end, .. } => {
+                (self.outputs, self.failure) = (None, None);
+                self.status = Some(match end {
+                    LineEnd::Completed { outputs } => {
+                        self.outputs = Some(outputs.clone());
+                        RunStatus::Completed
+                    }
+                    LineEnd::Failed { failure, .. } => {
+                        self.failure = Some(failure.clone());
+                        RunStatus::Failed
+                    }
+                    LineEnd::Cancelled => RunStatus::Interrupted,
+                });
+            }
+            EventKind::BatchStarted { .. } | EventKind::BatchFinished { .. } => {}
+            EventKind::RunResumed { .. } | EventKind::LineResumed { .. } => {
                 self.resumes += 1;
                 self.worked.pause(last);
                 self.worked.begin(event.at);

@@ -141,6 +141,12 @@ pub enum ModelError {
         /// What was asked, shortened.
         message: String,
     },
+    /// A cassette is replayed, and this call is not on it.
+    #[error("not recorded: {message}")]
+    NotRecorded {
+        /// What was asked where, and how it differs from the nearest that is recorded.
+        message: String,
+    },
 }
 
 /// What a call was waiting for.
@@ -185,6 +191,7 @@ impl ModelError {
             Self::Malformed { .. } => "malformed_reply",
             Self::StreamBroken { .. } => "stream_broken",
             Self::Unscripted { .. } => "unscripted",
+            Self::NotRecorded { .. } => "not_recorded",
         }
     }
 

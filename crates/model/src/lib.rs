@@ -13,6 +13,7 @@ mod fetch;
 mod filter;
 mod message;
 mod price;
+mod replies;
 pub mod script;
 
 pub use call::{
@@ -25,3 +26,4 @@ pub use fetch::{Fetch, FetchReply, FetchRequest};
 pub use filter::{Filter, FilterFinding, FilterState};
 pub use message::{ChatApi, ChatReply, ChatRequest, Content, Message, Part, Prompt, Shortfall, Usage};
 pub use price::{Price, Prices};
+pub use replies::{Asked, KeptReply, ReplyKeeper};

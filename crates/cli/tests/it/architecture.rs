@@ -18,11 +18,15 @@ const WALLS: &[(&str, &[&str])] = &[
     ("server", &["value", "model"]),
     ("python", &["value", "model", "config"]),
     ("testkit", &[]),
+    ("dataset", &["value", "source", "flow"]),
+    ("gate", &["value"]),
+    ("evaluate", &["value", "source", "model", "config", "flow", "events", "dataset", "executor", "gate"]),
+    ("bench", &[]),
 ];
 
 /// External crate → the crates of ours that may depend on it.
 const KEEPERS: &[(&str, &[&str])] = &[
-    ("reqwest", &["providers", "telemetry"]),
+    ("reqwest", &["providers", "telemetry", "bench"]),
     ("opentelemetry", &["telemetry"]),
     ("opentelemetry_sdk", &["telemetry"]),
     ("opentelemetry-otlp", &["telemetry"]),
@@ -30,7 +34,10 @@ const KEEPERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("clap", &["cli"]),
     ("axum", &["server", "testkit"]),
-    ("tokio", &["providers", "executor", "store", "telemetry", "server", "python", "cli", "testkit"]),
+    (
+        "tokio",
+        &["providers", "executor", "store", "telemetry", "server", "python", "cli", "testkit", "bench", "evaluate"],
+    ),
     ("minijinja", &["flow"]),
     ("petgraph", &["flow"]),
     ("saphyr-parser", &["source"]),

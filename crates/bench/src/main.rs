@@ -1,0 +1,3 @@
+//! Measures the program beside a bare HTTP loop.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Rows of data files, one after the other, and how their columns become inputs.

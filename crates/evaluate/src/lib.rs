@@ -1,0 +1,3 @@
+//! Evaluators: scores with reasons for what a flow gave.
+
+pub mod text;
