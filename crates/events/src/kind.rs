@@ -50,6 +50,11 @@ pub enum EventKind {
         /// What it runs over.
         data: BatchData,
     },
+    /// The aggregation nodes of a batch begin; earlier beginnings of theirs, over fewer lines, count no more.
+    AggregationStarted {
+        /// Over how many lines.
+        lines: u64,
+    },
     /// All lines of a batch are over, or it was stopped; the run's end follows.
     BatchFinished {
         /// How many lines ended how, those of earlier processes included.
@@ -286,6 +291,7 @@ impl EventKind {
             Self::RunStarted { .. } => "run_started",
             Self::RunResumed { .. } => "run_resumed",
             Self::BatchStarted { .. } => "batch_started",
+            Self::AggregationStarted { .. } => "aggregation_started",
             Self::BatchFinished { .. } => "batch_finished",
             Self::LineStarted { .. } => "line_started",
             Self::LineResumed { .. } => "line_resumed",

@@ -47,6 +47,7 @@ impl Texts<'_> {
             }
             EventKind::RunResumed { repeated_calls: _, repeated_nodes: _ }
             | EventKind::LineResumed { repeated_calls: _, repeated_nodes: _ }
+            | EventKind::AggregationStarted { lines: _ }
             | EventKind::BatchFinished { lines: _ }
             | EventKind::TimerFired { until: _ }
             | EventKind::Unknown => {}

@@ -228,7 +228,8 @@ impl RunSummary {
                     LineEnd::Cancelled => RunStatus::Interrupted,
                 });
             }
-            EventKind::BatchStarted { .. } | EventKind::BatchFinished { .. } => {}
+            EventKind::BatchStarted { .. } | EventKind::AggregationStarted { .. } | EventKind::BatchFinished { .. } => {
+            }
             EventKind::RunResumed { .. } | EventKind::LineResumed { .. } => {
                 self.resumes += 1;
                 self.worked.pause(last);

@@ -10,6 +10,15 @@ use sluicegate_value::Map;
 
 use crate::python::PythonSide;
 
+/// Which line of a batch something belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LineKey {
+    /// The line, from 0; `None` in a run of one input, and for what belongs to a batch as a whole.
+    pub line: Option<u64>,
+    /// Which repeat of the same case it is, from 0.
+    pub repeat: u32,
+}
+
 /// Takes secrets out of text.
 #[derive(Clone)]
 pub struct Redact {
@@ -64,10 +73,6 @@ pub struct Options {
     pub capture_content: bool,
     /// Whether replies are asked for in pieces.
     pub stream: bool,
-    /// The line of a batch that this is.
-    pub line: Option<u64>,
-    /// Which repeat of the same case this is, from 0.
-    pub repeat: u32,
     /// The span that the run is inside of, if a caller has one.
     pub parent: Option<TraceContext>,
     /// Whether traces are recorded.
@@ -80,8 +85,6 @@ impl Default for Options {
             max_running_nodes: 16,
             capture_content: true,
             stream: false,
-            line: None,
-            repeat: 0,
             parent: None,
             sample: Arc::new(|parent, _| parent.is_none_or(|parent| parent.sampled)),
         }

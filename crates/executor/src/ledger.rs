@@ -1,20 +1,34 @@
-//! The one owner of what happened: it numbers events, passes them through the redactor, appends them in order, and
-//! tells listeners what the journal has.
+//! The owner of what happened in a run, or in a line of a batch: it passes events through the redactor, numbers them,
+//! appends them in order, and tells listeners what the journal has.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use jiff::Timestamp;
 use sluicegate_events::{Event, EventKind, JournalError, RunId, Scope, SpanRef};
 use sluicegate_model::BoxFuture;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, LineKey};
+
+/// The numbers of a run's events, shared by all its lines: a number is given where events are appended, so that their
+/// order at the journal is that of their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Sequence(Mutex<u64>);
+
+impl Sequence {
+    /// Goes on after this number.
+    pub(crate) fn after(last: u64) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(last)))
+    }
+}
 
 pub(crate) struct Ledger<'a> {
     engine: &'a Engine,
     pub(crate) run: RunId,
-    seq: u64,
+    line: LineKey,
+    sequence: Arc<Sequence>,
     /// Not given to the journal yet.
     queue: Vec<Event>,
     /// What progress waits for, as it was before the redactor; the batch at the journal comes first.
@@ -31,20 +45,14 @@ struct Appending<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    pub(crate) fn new(engine: &'a Engine, run: RunId, last_seq: u64) -> Self {
-        Self { engine, run, seq: last_seq, queue: Vec::new(), held_back: Vec::new(), appending: None }
+    pub(crate) fn new(engine: &'a Engine, run: RunId, line: LineKey, sequence: Arc<Sequence>) -> Self {
+        Self { engine, run, line, sequence, queue: Vec::new(), held_back: Vec::new(), appending: None }
     }
 
-    /// Makes an event of what happened, with the next number.
-    pub(crate) fn event(&mut self, scope: Scope, trace: Option<SpanRef>, kind: EventKind) -> Event {
-        let seq = if kind.is_recorded() {
-            self.seq += 1;
-            self.seq
-        } else {
-            0
-        };
-        let scope = Scope { line: self.engine.options.line, repeat: self.engine.options.repeat, ..scope };
-        Event { seq, at: Timestamp::now(), run: self.run.clone(), scope, trace, redacted: false, kind }
+    /// Makes an event of what happened. It gets its number when it goes to the journal.
+    pub(crate) fn event(&self, scope: Scope, trace: Option<SpanRef>, kind: EventKind) -> Event {
+        let scope = Scope { line: self.line.line, repeat: self.line.repeat, ..scope };
+        Event { seq: 0, at: Timestamp::now(), run: self.run.clone(), scope, trace, redacted: false, kind }
     }
 
     /// Queues an event for the journal and returns it as it will be kept. One that others build upon comes back, as it
@@ -70,8 +78,15 @@ impl<'a> Ledger<'a> {
         if self.appending.is_some() || self.queue.is_empty() {
             return;
         }
-        let batch = std::mem::take(&mut self.queue);
+        let mut batch = std::mem::take(&mut self.queue);
+        let mut last = self.sequence.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in &mut batch {
+            *last += 1;
+            event.seq = *last;
+        }
+        // Appended under the lock: what has the next number comes next.
         let ack = self.engine.journal.append(batch.clone());
+        drop(last);
         self.appending = Some(Appending { ack, batch, held_back: self.held_back.len() });
     }
 

@@ -7,9 +7,12 @@
 //! Progress ──work──► nodes ──what happened──► owner ──append──► Journal ──ack──► Progress, listeners
 //! ```
 //!
+//! A batch is the same for each of many lines, with one journal ([`batch`]).
+//!
 //! Absent on purpose: providers, the store, telemetry, a terminal. Models, the journal and listeners come as traits, and so
 //! does what Python nodes need of files and settings ([`python::World`]).
 
+pub mod batch;
 mod calls;
 mod chunks;
 mod engine;
@@ -22,6 +25,8 @@ mod run;
 mod spans;
 mod tally;
 
-pub use engine::{Begun, Engine, Listeners, NewRun, NullJournal, Options, Redact, Rewrite, RunReport, Sample, Start};
+pub use engine::{
+    Begun, Engine, LineKey, Listeners, NewRun, NullJournal, Options, Redact, Rewrite, RunReport, Sample, Start,
+};
 pub use progress::Progress;
 pub use run::run;

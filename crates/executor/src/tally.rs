@@ -27,7 +27,7 @@ impl Tally {
     /// Takes in what a process that is gone has recorded.
     pub(crate) fn hear_past(&mut self, event: &Event) {
         // What was in flight then is made again under the same numbers.
-        if let EventKind::RunResumed { .. } = &event.kind {
+        if let EventKind::RunResumed { .. } | EventKind::LineResumed { .. } = &event.kind {
             self.open_calls.clear();
         }
         let key = |call: &u32| (event.scope.path.clone(), *call);

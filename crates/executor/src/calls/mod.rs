@@ -20,7 +20,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) use address::Address;
 pub(crate) use failure::{model_failure, was_given_up};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, LineKey};
 use crate::nodes::AttemptFailure;
 
 /// What a node's work tells its owner on the way.
@@ -70,6 +70,7 @@ pub(crate) enum StartedKind {
 /// The calls of one attempt.
 pub(crate) struct Calls<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) line: LineKey,
     pub(crate) path: NodePath,
     pub(crate) attempt: u32,
     /// The node's span, which calls are inside of.
@@ -121,19 +122,21 @@ impl Begun {
 impl<'a> Calls<'a> {
     pub(crate) fn new(
         engine: &'a Engine,
+        line: LineKey,
         (path, attempt, span): (NodePath, u32, SpanRef),
         deadline: Option<Instant>,
         say: UnboundedSender<Said>,
         recorded: Vec<(String, CallEnd)>,
     ) -> Self {
         let shared = Arc::new(Shared { recorded: Mutex::new(recorded), ..Shared::default() });
-        Self { engine, path, attempt, span, deadline, say, shared }
+        Self { engine, line, path, attempt, span, deadline, say, shared }
     }
 
     /// The same, inside of another span.
     pub(crate) fn within(&self, span: SpanRef) -> Calls<'a> {
-        let (engine, path, attempt, deadline) = (self.engine, self.path.clone(), self.attempt, self.deadline);
-        Calls { engine, path, attempt, span, deadline, say: self.say.clone(), shared: self.shared.clone() }
+        let (engine, line, path) = (self.engine, self.line, self.path.clone());
+        let (attempt, deadline) = (self.attempt, self.deadline);
+        Calls { engine, line, path, attempt, span, deadline, say: self.say.clone(), shared: self.shared.clone() }
     }
 
     /// A new span inside of this one, or inside of the span that user code names.
@@ -175,7 +178,7 @@ impl<'a> Calls<'a> {
         let about = model.about().clone();
         let body = asked::chat_body(&request);
         let api = request.api.map(asked::api_word);
-        let request_hash = asked::request_hash(&about.provider, &request.model, &body, self.engine.options.repeat, api);
+        let request_hash = asked::request_hash(&about.provider, &request.model, &body, self.line.repeat, api);
         if let Some(CallEnd::Replied { reply }) = self.recorded(&request_hash) {
             if let (Some(pieces), Some(text)) = (asker.pieces, &reply.text) {
                 let _ = pieces.send(text.clone());
@@ -243,7 +246,7 @@ impl<'a> Calls<'a> {
         let model = self.engine.models.embedding(connection).map_err(|error| AttemptFailure::of_model(&error, 1))?;
         let about = model.about().clone();
         let body = asked::embedding_body(request);
-        let repeat = self.engine.options.repeat;
+        let repeat = self.line.repeat;
         let request_hash =
             asked::request_hash(&about.provider, &request.model, &body, repeat, Some(Operation::Embeddings.word()));
         if let Some(CallEnd::Embedded { reply }) = self.recorded(&request_hash) {
@@ -327,8 +330,8 @@ impl<'a> Calls<'a> {
         let context = CallContext {
             trace: Some(span.context()),
             deadline: self.deadline,
-            line: self.engine.options.line,
-            repeat: self.engine.options.repeat,
+            line: self.line.line,
+            repeat: self.line.repeat,
             index: call,
             notices: Arc::new(notices),
         };

@@ -12,6 +12,7 @@
 //! end of is remembered only within that process.
 
 mod again;
+mod aggregation;
 mod containers;
 mod events;
 mod hand_out;
@@ -29,6 +30,7 @@ use sluicegate_flow::plan::{NodeId, Plan};
 use sluicegate_value::{Map, Value};
 
 pub use again::Gone;
+pub use aggregation::ForAggregation;
 pub use work::{Held, Inputs, LineFailure, LineOutcome, NodeRef, OutOfOrder, Start, Work};
 
 use state::{FlowKey, FlowState, Flows, Stage, Why};
@@ -66,14 +68,50 @@ enum Pending {
     Cancel(FlowKey, NodeId),
 }
 
+/// What of a plan is the same for every line, made once.
+#[derive(Clone, Debug)]
+pub struct Shape(Arc<Wiring>);
+
+impl Shape {
+    /// The shape of a plan.
+    #[must_use]
+    pub fn of(plan: &Arc<Plan>) -> Self {
+        Self(Wiring::of(plan))
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.0.plan
+    }
+}
+
 impl Progress {
     /// The progress of a line that has not begun. `inputs` have their types and defaults.
     #[must_use]
     pub fn new(plan: Arc<Plan>, inputs: Map) -> Self {
-        let wiring = Wiring::of(&plan);
+        Self::of(&Shape::of(&plan), inputs)
+    }
+
+    /// The same, of a plan that has many lines.
+    #[must_use]
+    pub fn of(shape: &Shape, inputs: Map) -> Self {
+        let wiring = &shape.0;
+        let mut progress = Self::at_rest(shape, inputs);
+        progress.ready_roots(progress.root);
+        if wiring.line_nodes == 0 {
+            progress.over.push(progress.root);
+        }
+        progress.end_empty_flows();
+        progress
+    }
+
+    /// Nothing is ready yet.
+    fn at_rest(shape: &Shape, inputs: Map) -> Self {
+        let Shape(wiring) = shape;
         let mut flows = Flows::default();
-        let root = flows.insert(FlowState::new(&wiring, inputs, NodePath::default(), None));
-        let mut progress = Self {
+        let root = flows.insert(FlowState::new(wiring, inputs, NodePath::default(), None));
+        Self {
             flows,
             root,
             ready: VecDeque::new(),
@@ -85,13 +123,7 @@ impl Progress {
             result: None,
             aggregation_failure: None,
             aggregation_over: false,
-        };
-        progress.ready_roots(root);
-        if wiring.line_nodes == 0 {
-            progress.over.push(root);
         }
-        progress.end_empty_flows();
-        progress
     }
 
     /// Lets aggregation nodes run once the line is over, on lists of one item, as the test of a single flow does: only
@@ -140,7 +172,7 @@ impl Progress {
                 self.node_finished(key, node, event.scope.attempt, outcome, event.redacted)
                     .map_err(|why| disorder(format!("node `{path}` {why}")))
             }
-            EventKind::RunResumed { .. } => {
+            EventKind::RunResumed { .. } | EventKind::LineResumed { .. } => {
                 self.make_again(self.root, Gone::Past);
                 Ok(())
             }

@@ -64,11 +64,12 @@ fn condition_variables(flow: &FlowState, operands: &IndexMap<Arc<str>, Operand>)
                 variables.insert(variable.clone(), literal.clone());
             }
             Operand::Input(name) => {
-                inputs.insert(name.clone(), input(flow, name));
+                inputs.insert(name.clone(), of_all_lines(flow, operand).unwrap_or_else(|| input(flow, name)));
             }
             Operand::Output { node, .. } => {
                 let name = &flow.wiring.plan.node(*node).name.0;
-                variables.insert(name.clone(), Map::from([("output", output(flow, *node))]).into());
+                let value = of_all_lines(flow, operand).unwrap_or_else(|| output(flow, *node));
+                variables.insert(name.clone(), Map::from([("output", value)]).into());
             }
         }
     }
@@ -76,8 +77,13 @@ fn condition_variables(flow: &FlowState, operands: &IndexMap<Arc<str>, Operand>)
     variables.into_iter().collect()
 }
 
+/// What a condition of an aggregation node reads of all lines.
+fn of_all_lines(flow: &FlowState, operand: &Operand) -> Option<Value> {
+    flow.lists.as_ref()?.of(operand)?.clone().ok()
+}
+
 /// The operands of a node that may lead to other nodes: its inputs and, for a `map`, its list.
-fn operands(node: &Node) -> impl Iterator<Item = &Operand> {
+pub(super) fn operands(node: &Node) -> impl Iterator<Item = &Operand> {
     let over = match &node.kind {
         NodeKind::Map(map) => Some(&map.over),
         _ => None,
@@ -104,7 +110,7 @@ fn reads_only_bypassed(flow: &FlowState, node: &Node) -> bool {
 }
 
 /// For aggregation nodes only other aggregation nodes count: what they read of lines is a list, though of `null`.
-fn is_bypassed(flow: &FlowState, operand: &Operand) -> bool {
+pub(super) fn is_bypassed(flow: &FlowState, operand: &Operand) -> bool {
     match operand {
         Operand::Output { node, .. } => {
             was_bypassed(flow, *node) && (!flow.aggregating || flow.wiring.plan.node(*node).aggregation)
@@ -141,6 +147,11 @@ fn bindings(flow: &FlowState, node: &Node) -> Result<Inputs, Failure> {
 
 /// What an operand is now. Aggregation nodes see a list with one item where a batch would give one per line.
 pub(super) fn value(flow: &FlowState, operand: &Operand) -> Result<Value, Failure> {
+    if let Some(lists) = &flow.lists
+        && let Some(list) = lists.of(operand)
+    {
+        return list.clone();
+    }
     match operand {
         Operand::Literal(literal) => Ok(literal.clone()),
         Operand::Input(name) => {

@@ -6,6 +6,7 @@ use sluicegate_events::{Failure, NodePath, Property, WaitFor};
 use sluicegate_flow::plan::NodeId;
 use sluicegate_value::{Map, Value};
 
+use super::aggregation::Lists;
 use super::wiring::Wiring;
 use super::work::LineFailure;
 
@@ -86,6 +87,8 @@ pub(super) struct FlowState {
     pub(super) failure: Option<LineFailure>,
     /// Whether the aggregation nodes have their turn.
     pub(super) aggregating: bool,
+    /// What aggregation nodes read of all lines of a batch; `None`: of this line alone.
+    pub(super) lists: Option<Arc<Lists>>,
 }
 
 impl FlowState {
@@ -106,6 +109,7 @@ impl FlowState {
             stopping: false,
             failure: None,
             aggregating: false,
+            lists: None,
         }
     }
 

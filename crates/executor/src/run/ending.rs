@@ -7,28 +7,41 @@ use super::Run;
 use crate::engine::RunReport;
 use crate::progress::LineOutcome;
 
+/// What came of a run or a line.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) status: RunStatus,
+    pub(crate) outputs: Option<Map>,
+    pub(crate) failure: Option<Failure>,
+    /// The node that failed; `None` when an output or something else did.
+    pub(crate) failed_node: Option<NodePath>,
+    pub(crate) aggregation_failure: Option<Failure>,
+}
+
+impl Done {
+    pub(super) fn of(status: RunStatus) -> Self {
+        Self { status, outputs: None, failure: None, failed_node: None, aggregation_failure: None }
+    }
+
+    pub(super) fn failed(failure: Failure, failed_node: Option<NodePath>) -> Self {
+        Self { failure: Some(failure), failed_node, ..Self::of(RunStatus::Failed) }
+    }
+}
+
 impl Run<'_> {
-    pub(super) async fn end(self, outcome: LineOutcome) -> RunReport {
+    pub(super) fn done(&self, outcome: LineOutcome) -> Done {
         // As it was kept, without secrets.
         let aggregation_failure =
             outcome.aggregation_failure.and_then(|failed| self.tally.failure_of(&failed.path).cloned());
-        match outcome.result {
-            Ok(outputs) => self.close(RunStatus::Completed, Some(outputs), None, None, aggregation_failure).await,
-            Err(failed) => {
-                let path = Some(failed.path).filter(|path| !path.is_root());
-                self.close(RunStatus::Failed, None, Some(failed.failure), path, aggregation_failure).await
-            }
-        }
+        let done = match outcome.result {
+            Ok(outputs) => Done { outputs: Some(outputs), ..Done::of(RunStatus::Completed) },
+            Err(failed) => Done::failed(failed.failure, Some(failed.path).filter(|path| !path.is_root())),
+        };
+        Done { aggregation_failure, ..done }
     }
 
-    pub(super) async fn close(
-        mut self,
-        status: RunStatus,
-        outputs: Option<Map>,
-        failure: Option<Failure>,
-        failed_node: Option<NodePath>,
-        aggregation_failure: Option<Failure>,
-    ) -> RunReport {
+    pub(super) async fn close(mut self, done: Done) -> RunReport {
+        let Done { status, outputs, failure, failed_node, aggregation_failure } = done;
         let (usage, cost) = (self.tally.summary.usage(), self.tally.summary.cost());
         let finished = EventKind::RunFinished { status, outputs, failure, usage, cost };
         let event = self.ledger.event(Scope::default(), Some(self.root), finished);
@@ -39,10 +52,7 @@ impl Run<'_> {
             EventKind::RunFinished { outputs, failure, .. } => (outputs.clone(), failure.clone()),
             _ => (None, None),
         };
-        self.ledger.flush();
-        if self.ledger.is_appending()
-            && let Err(error) = self.ledger.acked().await
-        {
+        if let Err(error) = self.keep_all().await {
             return self.end_without_journal(error);
         }
         let mut report = self.report(status);

@@ -1,4 +1,4 @@
-//! One run, from its first event to its last.
+//! One run, or one line of a batch, from its first event to its last.
 //!
 //! A single task owns everything: it asks progress for work, polls the nodes that run, numbers what happened and waits
 //! for the journal. Nothing here is shared, so nothing is locked; dropping the task's future cancels all.
@@ -6,9 +6,11 @@
 mod attempts;
 mod ending;
 mod hearing;
+mod line;
 mod losses;
+mod resume;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,23 +18,24 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::AbortHandle;
 use futures_util::stream::FuturesUnordered;
-use sluicegate_events::{Event, EventKind, Failure, NodePath, Outcome, RunStatus, SpanRef};
+use sluicegate_events::{EventKind, Failure, JournalError, NodePath, RunStatus, SpanRef};
 use sluicegate_flow::bind::BoundPlan;
 use sluicegate_flow::plan::Plan;
-use sluicegate_model::{BoxFuture, ConnectionName, Usage};
-use sluicegate_value::Map;
+use sluicegate_model::{BoxFuture, ConnectionName};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::calls::Said;
 use crate::chunks::Chunks;
-use crate::engine::{Engine, NewRun, RunReport, Start};
-use crate::ledger::Ledger;
+use crate::engine::{Engine, LineKey, NewRun, RunReport, Start};
+use crate::ledger::{Ledger, Sequence};
 use crate::nodes::{AttemptFailure, Product};
-use crate::progress::{Gone, Inputs, NodeRef, Progress};
+use crate::progress::{Inputs, NodeRef, Progress};
 use crate::python::Line;
 use crate::spans::Spans;
 use crate::tally::Tally;
-use ending::refused;
+pub(crate) use ending::Done;
+pub(crate) use line::{LineReport, LineStart, Shared, aggregate, run_line};
+pub(crate) use resume::take_line;
 
 /// Runs a flow on one input, or goes on with a run whose process is gone.
 ///
@@ -47,14 +50,40 @@ use ending::refused;
 /// not begin all over. Only if the connection made a single attempt does the node repeat that too. What stays wrong however
 /// often it is tried (a refused key, a bad reference, a request that a content filter stopped) is not tried again.
 pub async fn run(engine: &Engine, plan: &BoundPlan, start: Start, interrupt: impl Future<Output = ()>) -> RunReport {
-    match Run::begin(engine, plan.plan(), start) {
-        Ok(run) => run.drive(pin!(interrupt)).await,
-        Err(report) => *report,
+    let begun = match start {
+        Start::New(new) => Ok(Run::begin_new(engine, plan.plan(), new)),
+        Start::Resume { past } => Run::begin_again(engine, plan.plan(), past),
+    };
+    let mut run = match begun {
+        Ok(run) => run,
+        Err(report) => return *report,
+    };
+    let interrupt = async {
+        interrupt.await;
+        Stop::Interrupted
+    };
+    let done = match run.keep_all().await {
+        Ok(()) => run.drive(pin!(interrupt)).await,
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(done) => run.close(done).await,
+        Err(error) => run.end_without_journal(error),
     }
+}
+
+/// Why a run stops before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Somebody stopped it.
+    Interrupted,
+    /// Its time is over.
+    TimedOut(Duration),
 }
 
 struct Run<'a> {
     engine: &'a Engine,
+    key: LineKey,
     ledger: Ledger<'a>,
     progress: Progress,
     tally: Tally,
@@ -66,7 +95,7 @@ struct Run<'a> {
     leaves: usize,
     say: UnboundedSender<Said>,
     said: UnboundedReceiver<Said>,
-    interrupted: bool,
+    stopped: Option<Stop>,
     broken: Option<String>,
     /// How often each node could not go on since objects were lost.
     losses: HashMap<NodePath, u32>,
@@ -144,20 +173,15 @@ enum EndedKind {
 }
 
 impl<'a> Run<'a> {
-    fn begin(engine: &'a Engine, plan: &Arc<Plan>, start: Start) -> Result<Self, Box<RunReport>> {
-        match start {
-            Start::New(new) => Ok(Self::begin_new(engine, plan, new)),
-            Start::Resume { past } => Self::begin_again(engine, plan, past),
-        }
-    }
-
     fn begin_new(engine: &'a Engine, plan: &Arc<Plan>, new: NewRun) -> Self {
         let parent = engine.options.parent;
         let trace_id = parent.map_or_else(crate::spans::random, |parent| parent.trace_id);
         let mut spans = Spans::new(trace_id, (engine.options.sample)(parent, trace_id));
         let root = spans.next(parent.map(|parent| parent.span_id));
-        let ledger = Ledger::new(engine, new.run, 0);
-        let mut run = Self::with(engine, plan, new.inputs.clone(), ledger, spans, root);
+        let key = LineKey::default();
+        let ledger = Ledger::new(engine, new.run, key, Sequence::after(0));
+        let progress = Progress::new(plan.clone(), new.inputs.clone()).with_aggregation();
+        let mut run = Self::with(engine, key, progress, ledger, spans, root);
         run.record_of_run(EventKind::RunStarted {
             flow: if new.flow.is_empty() { plan.name.to_string() } else { new.flow },
             flow_path: new.flow_path,
@@ -169,48 +193,10 @@ impl<'a> Run<'a> {
         run
     }
 
-    fn begin_again(engine: &'a Engine, plan: &Arc<Plan>, past: Vec<Event>) -> Result<Self, Box<RunReport>> {
-        let refuse = |why: String| Err(refused(past.first(), Failure::new("resume", why)));
-        let Some((Event { run, trace, redacted, .. }, EventKind::RunStarted { inputs, .. })) =
-            past.first().map(|event| (event, &event.kind))
-        else {
-            return refuse("the run's first event is missing".to_owned());
-        };
-        let is_over = |event: &Event| matches!(event.kind, EventKind::RunFinished { status: RunStatus::Completed, .. });
-        if past.iter().any(is_over) {
-            return refuse("the run is completed".to_owned());
-        }
-        if *redacted {
-            let why = "its inputs held a secret, which is never kept, so nobody can go on with them";
-            return Err(refused(past.first(), Failure::new("resume", why).hint("run the flow again")));
-        }
-        let (trace_id, sampled) =
-            trace.map_or_else(|| (crate::spans::random(), false), |span| (span.trace_id, span.sampled));
-        let mut spans = Spans::new(trace_id, sampled);
-        let root = spans.next(trace.map(|span| span.span_id));
-        let last_seq = past.iter().map(|event| event.seq).max().unwrap_or_default();
-        let ledger = Ledger::new(engine, run.clone(), last_seq);
-        let mut run = Self::with(engine, plan, inputs.clone(), ledger, spans, root);
-        for (event, again) in past.iter().zip(to_be_tried_again(&past)) {
-            let applied = match again {
-                false => run.progress.apply(event),
-                true => run.progress.apply(&cancelled(event)),
-            };
-            if let Err(error) = applied {
-                return refuse(error.to_string());
-            }
-            run.tally.hear_past(event);
-        }
-        let repeated_calls = run.tally.open_calls();
-        let repeated_nodes = run.progress.nodes_to_repeat(Gone::Past).len() as u32;
-        run.record_of_run(EventKind::RunResumed { repeated_calls, repeated_nodes });
-        Ok(run)
-    }
-
     fn with(
         engine: &'a Engine,
-        plan: &Arc<Plan>,
-        inputs: Map,
+        key: LineKey,
+        progress: Progress,
         ledger: Ledger<'a>,
         spans: Spans,
         root: SpanRef,
@@ -218,10 +204,9 @@ impl<'a> Run<'a> {
         let (say, said) = unbounded_channel();
         Self {
             engine,
+            key,
             ledger,
-            progress: Progress::new(plan.clone(), inputs)
-                .with_aggregation()
-                .with_width(engine.options.max_running_nodes),
+            progress: progress.with_width(engine.options.max_running_nodes),
             tally: Tally::default(),
             spans,
             root,
@@ -230,49 +215,58 @@ impl<'a> Run<'a> {
             leaves: 0,
             say,
             said,
-            interrupted: false,
+            stopped: None,
             broken: None,
             losses: HashMap::new(),
             line: Line::new(engine.python.clone()),
         }
     }
 
-    async fn drive(mut self, mut interrupt: Pin<&mut impl Future<Output = ()>>) -> RunReport {
-        // A run that has paid for a call can be resumed: its beginning is kept before anything is asked.
+    /// Waits until the journal has what was recorded. A run that has paid for a call can be resumed, so its beginning is
+    /// kept before anything is asked.
+    async fn keep_all(&mut self) -> Result<(), JournalError> {
         self.ledger.flush();
-        if self.ledger.is_appending()
-            && let Err(error) = self.ledger.acked().await
-        {
-            return self.end_without_journal(error);
+        while self.ledger.is_appending() {
+            self.ledger.acked().await?;
+            self.ledger.flush();
         }
+        Ok(())
+    }
+
+    /// Works until nothing is left to do or `stop` completes.
+    async fn drive(&mut self, mut stop: Pin<&mut impl Future<Output = Stop>>) -> Result<Done, JournalError> {
         loop {
             // Work that never waits must not keep the thread from seeing an interrupt.
             tokio::task::consume_budget().await;
             self.hand_out();
             if let Some(broken) = self.broken.take() {
                 let failure = Failure::new("internal", broken).hint("this is a defect of the engine, please report it");
-                return self.close(RunStatus::Failed, None, Some(failure), None, None).await;
+                return Ok(Done::failed(failure, None));
             }
             self.ledger.flush();
             if self.ledger.is_idle() {
                 if let Some(outcome) = self.progress.outcome() {
-                    return self.end(outcome).await;
+                    return Ok(self.done(outcome));
                 }
                 if self.working.is_empty() {
-                    // Interrupted, or all that is left waits for something outside: either way it can be resumed.
-                    return self.close(RunStatus::Interrupted, None, None, None, None).await;
+                    return Ok(match self.stopped {
+                        Some(Stop::TimedOut(after)) => Done::failed(line_timed_out(after), None),
+                        // Interrupted, or all that is left waits for something outside: either way it can be resumed.
+                        Some(Stop::Interrupted) | None => Done::of(RunStatus::Interrupted),
+                    });
                 }
             }
             tokio::select! {
                 biased;
-                () = &mut interrupt, if !self.interrupted => {
-                    self.interrupted = true;
+                stopped = &mut stop, if self.stopped.is_none() => {
+                    self.stopped = Some(stopped);
                     self.progress.stop();
                 }
-                acked = self.ledger.acked() => match acked {
-                    Ok(events) => events.iter().for_each(|event| self.take(event)),
-                    Err(error) => return self.end_without_journal(error),
-                },
+                acked = self.ledger.acked() => {
+                    for event in acked? {
+                        self.take(&event);
+                    }
+                }
                 Some(ended) = self.working.next(), if !self.working.is_empty() => self.ended(ended),
                 Some(said) = self.said.recv() => self.heard(said),
             }
@@ -295,36 +289,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The end of a node that runs again: as if it had been stopped.
-fn cancelled(event: &Event) -> Event {
-    let kind = EventKind::NodeFinished { outcome: Outcome::Cancelled, usage: Usage::default() };
-    Event { kind, scope: event.scope.clone(), run: event.run.clone(), ..*event }
-}
-
-/// Which of the past's events are failures of nodes that ended their process's part of the run: those nodes run again. A
-/// failure inside of a node that was tried once more afterwards is history, which the further attempt has dealt with.
-fn to_be_tried_again(past: &[Event]) -> Vec<bool> {
-    // Nodes with a flow inside that were tried once more, of what lies behind on the way back.
-    let mut tried_again: HashSet<&NodePath> = HashSet::new();
-    let mut found: Vec<bool> = past
-        .iter()
-        .rev()
-        .map(|event| {
-            let path = &event.scope.path;
-            match &event.kind {
-                EventKind::RunResumed { .. } => tried_again.clear(),
-                EventKind::NodeAttemptFailed { .. } => {
-                    tried_again.insert(path);
-                }
-                EventKind::NodeFinished { outcome: Outcome::Failed { .. }, .. } => {
-                    let mut around = std::iter::successors(path.parent(), NodePath::parent);
-                    return !around.any(|around| tried_again.contains(&around));
-                }
-                _ => {}
-            }
-            false
-        })
-        .collect();
-    found.reverse();
-    found
+/// The failure of a line whose time is over.
+fn line_timed_out(after: Duration) -> Failure {
+    Failure::new("timeout", format!("the line was not done within {after:?}"))
+        .hint("give it more time by `--line-timeout`, or its slow nodes a `timeout` and a `retry` of their own")
 }
