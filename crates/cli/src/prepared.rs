@@ -262,6 +262,8 @@ impl Prepared {
             ..Options::default()
         };
         let engine = Engine {
+            kept: Default::default(),
+            budget: None,
             journal,
             listeners: Listeners::new(listeners),
             models: self.models.clone(),

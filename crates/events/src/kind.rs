@@ -212,6 +212,13 @@ pub enum EventKind {
         /// The endpoint's own words.
         message: String,
     },
+    /// Nobody was asked: the reply to a call was kept, and its end follows.
+    ReplyFound {
+        /// Which call.
+        call: u32,
+        /// Where: `cache` or `cassette`.
+        by: String,
+    },
     /// A model call is over.
     ModelCallFinished {
         /// Which call.
@@ -307,6 +314,7 @@ impl EventKind {
             Self::ModelCallStarted { .. } => "model_call_started",
             Self::ModelAttemptFailed { .. } => "model_attempt_failed",
             Self::ModelCallAdapted { .. } => "model_call_adapted",
+            Self::ReplyFound { .. } => "reply_found",
             Self::ModelCallFinished { .. } => "model_call_finished",
             Self::FetchStarted { .. } => "fetch_started",
             Self::FetchFinished { .. } => "fetch_finished",

@@ -50,6 +50,7 @@ impl Texts<'_> {
             | EventKind::AggregationStarted { lines: _ }
             | EventKind::BatchFinished { lines: _ }
             | EventKind::TimerFired { until: _ }
+            | EventKind::ReplyFound { call: _, by: _ }
             | EventKind::Unknown => {}
             EventKind::BatchStarted { data } => {
                 let BatchData { sources, hash: _, lines: _, column_mapping } = data;

@@ -8,6 +8,8 @@ use sluicegate_events::{
 use sluicegate_model::{BoxFuture, Models, Prices, TraceContext};
 use sluicegate_value::Map;
 
+use crate::budget::Budget;
+use crate::calls::KeptReplies;
 use crate::python::PythonSide;
 
 /// Which line of a batch something belongs to.
@@ -55,6 +57,10 @@ pub struct Engine {
     pub models: Arc<dyn Models>,
     /// What their tokens cost.
     pub prices: Prices,
+    /// Replies that are kept from one run to the next.
+    pub kept: KeptReplies,
+    /// What calls may cost in all; `None`: whatever they do.
+    pub budget: Option<Arc<Budget>>,
     /// What Python nodes need; `None`: they cannot run.
     pub python: Option<Arc<PythonSide>>,
     /// Every event passes here before it is kept or heard.

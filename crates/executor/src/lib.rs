@@ -13,6 +13,7 @@
 //! does what Python nodes need of files and settings ([`python::World`]).
 
 pub mod batch;
+mod budget;
 mod calls;
 mod chunks;
 mod engine;
@@ -25,6 +26,8 @@ mod run;
 mod spans;
 mod tally;
 
+pub use budget::{Budget, BudgetEnd, USUAL_REPLY_TOKENS};
+pub use calls::{Cache, KeptReplies};
 pub use engine::{
     Begun, Engine, LineKey, Listeners, NewRun, NullJournal, Options, Redact, Rewrite, RunReport, Sample, Start,
 };

@@ -425,6 +425,8 @@ impl Verifying<'_> {
     /// Runs a plan to its end, answered by the recording.
     fn run_once(&self, plan: &BoundPlan, inputs: Map, replay: Replay) -> RunReport {
         let engine = Engine {
+            kept: Default::default(),
+            budget: None,
             journal: Arc::new(NullJournal),
             listeners: Listeners::default(),
             models: Arc::new(replay),

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::{BatchOptions, BatchPast, BatchReport, BatchStart, Line, LineFailed, Stopped};
+use crate::budget::BudgetEnd;
 use crate::engine::{Engine, LineKey};
 use crate::ledger::{Ledger, Sequence};
 use crate::progress::{ForAggregation, Progress, Shape};
@@ -178,6 +179,13 @@ impl Batch {
         let mut lines = lines.fuse();
         let mut more = true;
         let mut over = pin!(time_over(self.options.timeout));
+        let engine = self.engine.clone();
+        let mut paid_out = pin!(async {
+            match &engine.budget {
+                Some(budget) => budget.is_over().await,
+                None => std::future::pending().await,
+            }
+        });
         let width = self.options.lines_at_once.max(1);
         loop {
             let mut rows = 0;
@@ -196,6 +204,7 @@ impl Batch {
             tokio::select! {
                 biased;
                 () = &mut interrupt, if self.stopped.is_none() => self.stop(Stopped::Interrupted),
+                end = &mut paid_out, if self.stopped.is_none() => self.stop(Stopped::Budget(end)),
                 () = &mut over, if self.stopped.is_none() => self.stop(Stopped::TimedOut),
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(report) => self.line_over(report),
@@ -395,9 +404,18 @@ impl Batch {
         let failed = self.failed_words(lines);
         match &self.stopped {
             Some(Stopped::Interrupted) => (RunStatus::Interrupted, None),
-            Some(Stopped::Budget) => {
-                let why = "what it may cost was reached";
-                (RunStatus::Interrupted, Some(Failure::new("budget", why).hint("raise `--budget` and resume")))
+            Some(Stopped::Budget(end)) => {
+                let failure = match end {
+                    BudgetEnd::Reached => {
+                        Failure::new("budget", "the next call might cost more than the budget has left")
+                            .hint("raise `--budget` and resume: what is done is kept")
+                    }
+                    BudgetEnd::Unpriced(model) => {
+                        Failure::new("budget", format!("`{model}` has no price, so nobody knows what its calls cost"))
+                            .hint("give it one under `prices:` in config/config.yaml, or leave `--budget` out")
+                    }
+                };
+                (RunStatus::Interrupted, Some(failure))
             }
             Some(Stopped::TimedOut) => {
                 let why = format!("the batch was not done within {:?}", self.options.timeout.unwrap_or_default());

@@ -23,6 +23,7 @@ use sluicegate_value::{Map, Value};
 pub use drive::run_batch;
 pub use limits::MaxFailures;
 
+use crate::budget::BudgetEnd;
 use crate::engine::NewRun;
 
 /// Where a batch begins.
@@ -114,8 +115,8 @@ pub enum Stopped {
     TimedOut,
     /// More lines failed than may.
     TooManyFailures,
-    /// What it may cost was reached.
-    Budget,
+    /// Its budget lets nothing more through.
+    Budget(BudgetEnd),
     /// Its data cannot be read any more.
     Data(String),
 }

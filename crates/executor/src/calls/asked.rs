@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sluicegate_model::{ChatApi, ChatRequest, EmbeddingRequest, Prompt};
+use sluicegate_model::{ChatApi, ChatRequest, EmbeddingRequest, FetchRequest, Prompt};
 use sluicegate_value::{Map, Value};
 
 /// A request's body as events tell it: messages or prompt first, then the parameters.
@@ -49,6 +49,20 @@ pub(super) fn request_hash(provider: &str, model: &str, body: &Value, repeat: u3
     let _ = write!(canonical, "\n{repeat}");
     if let Some(api) = api {
         let _ = write!(canonical, "\n{api}");
+    }
+    sluicegate_value::hash::sha256(canonical)
+}
+
+/// Names what is asked of an address: method, address and body without their secrets, and the repeat of nothing: HTTP
+/// calls are found again by their place.
+pub(super) fn fetch_hash(request: &FetchRequest, masked: &dyn Fn(&str) -> String) -> String {
+    let mut canonical = format!("fetch\n{}\n{}\n", request.method, masked(&request.url));
+    match request.body.as_deref().map(std::str::from_utf8) {
+        Some(Ok(body)) => canonical.push_str(&masked(body)),
+        Some(Err(_)) => {
+            canonical.push_str(&sluicegate_value::hash::sha256(request.body.as_deref().unwrap_or_default()))
+        }
+        None => {}
     }
     sluicegate_value::hash::sha256(canonical)
 }

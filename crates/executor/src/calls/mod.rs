@@ -4,6 +4,7 @@
 mod address;
 mod asked;
 mod failure;
+mod kept;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,17 +12,21 @@ use std::time::Instant;
 
 use sluicegate_events::{CallEnd, Failure, FetchEnd, NodePath, Operation, SpanRef, Stream};
 use sluicegate_model::{
-    About, CallContext, CallNotice, ChatReply, ChatRequest, ConnectionName, EmbeddingReply, EmbeddingRequest,
-    FetchReply, FetchRequest, ModelError, Notices, Prompt,
+    About, Asked, CallContext, CallNotice, ChatReply, ChatRequest, ConnectionName, EmbeddingReply, EmbeddingRequest,
+    FetchReply, FetchRequest, KeptReply, ModelError, Notices, Prompt, Usage,
 };
 use sluicegate_value::{Map, Value};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub(crate) use address::Address;
 pub(crate) use failure::{model_failure, was_given_up};
+pub(crate) use kept::FoundIn;
+pub use kept::{Cache, KeptReplies};
 
+use crate::budget::Budget;
 use crate::engine::{Engine, LineKey};
 use crate::nodes::AttemptFailure;
+use kept::Keepers;
 
 /// What a node's work tells its owner on the way.
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub(crate) enum SaidKind {
 pub(crate) enum CallSaid {
     Started(Box<CallStarted>),
     Noticed(CallNotice),
+    /// Nobody was asked: the reply was kept.
+    Found(FoundIn),
     ModelEnded(CallEnd),
     FetchEnded(FetchEnd),
 }
@@ -71,6 +78,8 @@ pub(crate) enum StartedKind {
 pub(crate) struct Calls<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) line: LineKey,
+    /// Whether the node says that its replies come from the cache.
+    cache: Option<bool>,
     pub(crate) path: NodePath,
     pub(crate) attempt: u32,
     /// The node's span, which calls are inside of.
@@ -122,21 +131,21 @@ impl Begun {
 impl<'a> Calls<'a> {
     pub(crate) fn new(
         engine: &'a Engine,
-        line: LineKey,
+        (line, cache): (LineKey, Option<bool>),
         (path, attempt, span): (NodePath, u32, SpanRef),
         deadline: Option<Instant>,
         say: UnboundedSender<Said>,
         recorded: Vec<(String, CallEnd)>,
     ) -> Self {
         let shared = Arc::new(Shared { recorded: Mutex::new(recorded), ..Shared::default() });
-        Self { engine, line, path, attempt, span, deadline, say, shared }
+        Self { engine, line, cache, path, attempt, span, deadline, say, shared }
     }
 
     /// The same, inside of another span.
     pub(crate) fn within(&self, span: SpanRef) -> Calls<'a> {
-        let (engine, line, path) = (self.engine, self.line, self.path.clone());
+        let (engine, line, cache, path) = (self.engine, self.line, self.cache, self.path.clone());
         let (attempt, deadline) = (self.attempt, self.deadline);
-        Calls { engine, line, path, attempt, span, deadline, say: self.say.clone(), shared: self.shared.clone() }
+        Calls { engine, line, cache, path, attempt, span, deadline, say: self.say.clone(), shared: self.shared.clone() }
     }
 
     /// A new span inside of this one, or inside of the span that user code names.
@@ -190,6 +199,16 @@ impl<'a> Calls<'a> {
             Prompt::Text(_) => Operation::TextCompletion,
         };
         let (name, stream) = (request.model.clone(), request.stream);
+        let asked = || Asked {
+            hash: request_hash.as_str().into(),
+            provider: about.provider.clone(),
+            operation: operation.word().into(),
+            model: name.clone(),
+            body: body.clone(),
+            ..nowhere()
+        };
+        let call = self.shared.made.fetch_add(1, Ordering::Relaxed);
+        let keepers = Keepers::of(self, call, true, asked);
         let started = StartedKind::Model {
             operation,
             about,
@@ -198,8 +217,16 @@ impl<'a> Calls<'a> {
             stream,
             request_hash: request_hash.clone(),
         };
-        let begun = self.begin(asker, started);
-        let answer = model.chat(&request, &begun.context).await;
+        let begun = self.begin(call, asker, started);
+        let prices = &self.engine.prices;
+        let outside = Outside {
+            keepers,
+            of_kept: kept::chat_reply,
+            to_keep: |reply: &ChatReply| KeptReply::Chat(Box::new(reply.clone())),
+            most: |budget: &Budget| budget.most_of_chat(&request, prices),
+            cost: |reply: &ChatReply| prices.cost(&request.model, reply.model.as_deref(), &reply.usage),
+        };
+        let answer = self.ask(&begun, outside, model.chat(&request, &begun.context)).await;
         let end = match &answer {
             Ok(reply) => CallEnd::Replied { reply: Box::new(reply.clone()) },
             Err(error) => CallEnd::Failed { failure: begun.failure(error) },
@@ -253,6 +280,15 @@ impl<'a> Calls<'a> {
             return Ok(*reply);
         }
         let (operation, name) = (Operation::Embeddings, request.model.clone());
+        let call = self.shared.made.fetch_add(1, Ordering::Relaxed);
+        let keepers = Keepers::of(self, call, true, || Asked {
+            hash: request_hash.as_str().into(),
+            provider: about.provider.clone(),
+            operation: operation.word().into(),
+            model: name.clone(),
+            body: body.clone(),
+            ..nowhere()
+        });
         let started = StartedKind::Model {
             operation,
             about,
@@ -261,8 +297,20 @@ impl<'a> Calls<'a> {
             stream: false,
             request_hash: request_hash.clone(),
         };
-        let begun = self.begin(asker, started);
-        let answer = model.embed(request, &begun.context).await.and_then(finite);
+        let begun = self.begin(call, asker, started);
+        let prices = &self.engine.prices;
+        let outside = Outside {
+            keepers,
+            of_kept: kept::embedding_reply,
+            to_keep: |reply: &EmbeddingReply| KeptReply::Embedding(Box::new(reply.clone())),
+            most: |budget: &Budget| budget.most_of_embedding(request, prices),
+            cost: |reply: &EmbeddingReply| {
+                let usage = Usage { output_tokens: reply.usage.output_tokens.or(Some(0)), ..reply.usage };
+                prices.cost(&request.model, reply.model.as_deref(), &usage)
+            },
+        };
+        let embedded = async { model.embed(request, &begun.context).await.and_then(finite) };
+        let answer = self.ask(&begun, outside, embedded).await;
         let end = match &answer {
             Ok(reply) => CallEnd::Embedded { reply: Box::new(reply.clone()) },
             Err(error) => CallEnd::Failed { failure: begun.failure(error) },
@@ -289,9 +337,27 @@ impl<'a> Calls<'a> {
         request: &FetchRequest,
     ) -> Result<FetchReply, AttemptFailure> {
         let fetch = self.engine.models.fetch();
+        let call = self.shared.made.fetch_add(1, Ordering::Relaxed);
+        // What an address answers may be another thing each time: the cache never does.
+        let keepers = Keepers::of(self, call, false, || Asked {
+            hash: asked::fetch_hash(request, &|text| kept::masked_text(self.engine, text)).into(),
+            operation: request.method.clone(),
+            model: Address::of(&request.url).url.into(),
+            ..nowhere()
+        });
         let started = StartedKind::Fetch { method: request.method.clone(), address: Address::of(&request.url) };
-        let begun = self.begin(asker, started);
-        let answer = fetch.fetch(request, &begun.context).await;
+        let begun = self.begin(call, asker, started);
+        let outside = Outside {
+            keepers,
+            of_kept: |found| match found {
+                KeptReply::Fetch(reply) => Ok(*reply),
+                KeptReply::Chat(_) | KeptReply::Embedding(_) => Err(kept::other_kind()),
+            },
+            to_keep: |reply: &FetchReply| KeptReply::Fetch(Box::new(reply.clone())),
+            most: |_: &Budget| Ok(0.0),
+            cost: |_: &FetchReply| Some(0.0),
+        };
+        let answer = self.ask(&begun, outside, fetch.fetch(request, &begun.context)).await;
         let end = match &answer {
             Ok(reply) => FetchEnd::Answered { status: reply.status, size: reply.body.len() as u64 },
             Err(error) => FetchEnd::Failed { failure: begun.failure(error) },
@@ -311,9 +377,41 @@ impl<'a> Calls<'a> {
         Some(found.1)
     }
 
-    /// Tells that a call begins, under a number and a span of its own.
-    fn begin(&self, asker: Asker<'_>, what: StartedKind) -> Begun {
-        let call = self.shared.made.fetch_add(1, Ordering::Relaxed);
+    /// Answers a call from what is kept, or asks whoever is asked, within the budget.
+    async fn ask<T, K, M, C>(
+        &self,
+        begun: &Begun,
+        outside: Outside<'_, T, K, M, C>,
+        call: impl Future<Output = Result<T, ModelError>>,
+    ) -> Result<T, ModelError>
+    where
+        K: Fn(&T) -> KeptReply,
+        M: FnOnce(&Budget) -> Result<f64, String>,
+        C: Fn(&T) -> Option<f64>,
+    {
+        let Outside { keepers, of_kept, to_keep, most, cost } = outside;
+        if let Some(keepers) = &keepers
+            && let Some((found, place)) = keepers.find()?
+        {
+            self.tell_of_call(begun.call, CallSaid::Found(place));
+            return of_kept(found);
+        }
+        let reserved = match &self.engine.budget {
+            Some(budget) => Some(budget.reserve(most(budget)).await),
+            None => None,
+        };
+        let answer = call.await;
+        if let Some(reserved) = reserved {
+            reserved.settle(answer.as_ref().map_or(Some(0.0), cost));
+        }
+        if let (Some(keepers), Ok(reply)) = (keepers, &answer) {
+            keepers.keep(to_keep(reply));
+        }
+        answer
+    }
+
+    /// Tells that a call begins, with a span of its own.
+    fn begin(&self, call: u32, asker: Asker<'_>, what: StartedKind) -> Begun {
         let span = self.new_span(asker.span);
         self.tell_of_call(call, CallSaid::Started(Box::new(CallStarted { span, what })));
         let attempts = Arc::new(AtomicU32::new(1));
@@ -346,6 +444,33 @@ impl<'a> Calls<'a> {
     pub(crate) fn tell(&self, what: SaidKind) {
         // Nobody listens once the run is over; then there is nothing to tell.
         let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, what });
+    }
+}
+
+/// What stands between a call and whoever is asked.
+struct Outside<'a, T, K, M, C> {
+    keepers: Option<Keepers<'a>>,
+    of_kept: fn(KeptReply) -> Result<T, ModelError>,
+    to_keep: K,
+    /// What it may cost at most.
+    most: M,
+    /// What it cost.
+    cost: C,
+}
+
+/// A call of which nothing is known.
+fn nowhere() -> Asked {
+    let nothing: Arc<str> = "".into();
+    Asked {
+        hash: nothing.clone(),
+        provider: nothing.clone(),
+        operation: nothing.clone(),
+        model: nothing.clone(),
+        body: Value::Null,
+        line: None,
+        repeat: 0,
+        node: nothing,
+        call: 0,
     }
 }
 

@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let recorded = self.tally.replies_of(path);
         let place = (path.clone(), attempt, span);
-        let calls = Calls::new(self.engine, self.key, place, deadline, self.say.clone(), recorded);
+        let calls = Calls::new(self.engine, (self.key, node.node().cache), place, deadline, self.say.clone(), recorded);
         let line = self.line.id();
         self.poll_for(path, attempt, async move {
             let work = nodes::attempt(&node, &inputs, line, &calls);

@@ -57,6 +57,12 @@ impl Run<'_> {
         let Some(position) = working.calls.iter().position(|open| open.call == call) else { return };
         match said {
             CallSaid::Started(_) => {}
+            CallSaid::Found(found) => {
+                let open = &mut working.calls[position];
+                (open.attempts, open.is_kept) = (0, true);
+                let (span, by) = (open.span, found.word().to_owned());
+                self.record_of_node(path, attempt, Some(span), EventKind::ReplyFound { call, by });
+            }
             CallSaid::Noticed(notice) => self.noticed(path, attempt, position, notice),
             CallSaid::ModelEnded(end) => {
                 let mut open = working.calls.remove(position);
@@ -203,7 +209,15 @@ impl Run<'_> {
         };
         if let Some(working) = self.nodes.get_mut(path) {
             let chunks = Chunks::default();
-            working.calls.push(OpenCall { call, span, what: open, attempts: 1, first_chunk: None, chunks });
+            working.calls.push(OpenCall {
+                call,
+                span,
+                what: open,
+                attempts: 1,
+                is_kept: false,
+                first_chunk: None,
+                chunks,
+            });
         }
         self.record_of_node(path, attempt, Some(span), kind);
     }
@@ -254,7 +268,8 @@ impl Run<'_> {
             }
             CallEnd::Failed { .. } | CallEnd::Cancelled => return None,
         };
-        self.engine.prices.cost(model, served.as_deref(), &usage)
+        // What was kept is paid for.
+        if call.is_kept { Some(0.0) } else { self.engine.prices.cost(model, served.as_deref(), &usage) }
     }
 
     pub(super) fn record_of_node(&mut self, path: &NodePath, attempt: u32, span: Option<SpanRef>, kind: EventKind) {

@@ -147,6 +147,8 @@ struct OpenCall {
     span: SpanRef,
     what: OpenKind,
     attempts: u32,
+    /// Whether nobody was asked: the reply was kept.
+    is_kept: bool,
     first_chunk: Option<Duration>,
     chunks: Chunks,
 }

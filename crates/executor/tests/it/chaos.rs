@@ -186,6 +186,8 @@ async fn live(
     dice: &mut Dice,
 ) -> Option<RunReport> {
     let engine = Engine {
+        kept: Default::default(),
+        budget: None,
         journal: journal.clone(),
         listeners: Listeners::default(),
         models: Arc::new(FakeModels::of(model)),

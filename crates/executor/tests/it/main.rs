@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not there fails the test")]
 
+mod batch;
 mod calls;
 mod chaos;
 mod conformance;

@@ -310,6 +310,8 @@ nodes:
     let flows = Flows::one(yaml, &tools);
     let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
     let engine = Engine {
+        kept: Default::default(),
+        budget: None,
         options: Options { stream: true, ..Options::default() },
         listeners: sluicegate_executor::Listeners::new(vec![Box::new(Pieces(heard.clone()))]),
         ..flows.engine()

@@ -318,6 +318,8 @@ pub(crate) fn begun(secret: &'static str) -> Begun {
 /// An engine of these parts.
 pub(crate) fn engine(model: &Arc<FakeModel>, journal: &Arc<MemoryJournal>) -> Engine {
     Engine {
+        kept: Default::default(),
+        budget: None,
         journal: journal.clone(),
         listeners: Listeners::default(),
         models: Arc::new(FakeModels::of(model)),

@@ -1,0 +1,216 @@
+//! What calls may cost in all: reserved before each, settled by what it used.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sluicegate_model::{ChatRequest, EmbeddingRequest, Prices, Prompt, Usage};
+use sluicegate_value::{Map, Value};
+use tokio::sync::Notify;
+
+/// What calls may cost in all, in US dollars.
+///
+/// Before a call is sent, what it may cost at most is reserved: its prompt, estimated from its length, and as many tokens
+/// of reply as the request allows. A call that does not fit waits for others to be settled; one that does not fit though
+/// nothing is in flight reaches the budget: it is never sent, and whoever runs the batch stops it.
+#[derive(Debug)]
+pub struct Budget {
+    most: f64,
+    /// Tokens of a reply that are reserved where the request does not limit them.
+    reply_tokens: u64,
+    books: Mutex<Books>,
+    settled: Notify,
+    reached: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    spent: f64,
+    reserved: f64,
+    in_flight: u32,
+    over: Option<BudgetEnd>,
+}
+
+/// Why a budget lets nothing more through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BudgetEnd {
+    /// The next call might cost more than is left.
+    Reached,
+    /// A model has no price, so that nobody knows what it costs.
+    Unpriced(String),
+}
+
+/// Tokens of a reply that are reserved where neither the request nor the settings limit them.
+pub const USUAL_REPLY_TOKENS: u64 = 1024;
+
+/// Bytes of a prompt that are taken for a token: fewer than any tokenizer needs of prose, so that the estimate is high.
+const BYTES_IN_A_TOKEN: u64 = 3;
+
+impl Budget {
+    /// A budget of `most` dollars, of which `spent` are gone.
+    #[must_use]
+    pub fn new(most: f64, spent: f64, reply_tokens: Option<u64>) -> Self {
+        Self {
+            most,
+            reply_tokens: reply_tokens.unwrap_or(USUAL_REPLY_TOKENS),
+            books: Mutex::new(Books { spent, ..Books::default() }),
+            settled: Notify::new(),
+            reached: Notify::new(),
+        }
+    }
+
+    /// Completes when nothing more is let through.
+    pub async fn is_over(&self) -> BudgetEnd {
+        loop {
+            let reached = self.reached.notified();
+            if let Some(end) = self.books().over.clone() {
+                return end;
+            }
+            reached.await;
+        }
+    }
+
+    /// Reserves what a call may cost. Never completes once the budget is reached: the call waits to be given up.
+    pub(crate) async fn reserve(&self, amount: Result<f64, String>) -> Reservation<'_> {
+        loop {
+            let settled = self.settled.notified();
+            {
+                let mut books = self.books();
+                match &amount {
+                    Ok(amount) if books.over.is_none() && books.spent + books.reserved + amount <= self.most => {
+                        books.reserved += amount;
+                        books.in_flight += 1;
+                        return Reservation { budget: self, amount: *amount, is_settled: false };
+                    }
+                    Ok(_) if books.in_flight > 0 => {}
+                    Ok(_) => self.end(&mut books, BudgetEnd::Reached),
+                    Err(model) => self.end(&mut books, BudgetEnd::Unpriced(model.clone())),
+                }
+            }
+            settled.await;
+        }
+    }
+
+    fn end(&self, books: &mut Books, end: BudgetEnd) {
+        books.over.get_or_insert(end);
+        self.reached.notify_waiters();
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a chat call may cost at most; the model's name if it has no price.
+    pub(crate) fn most_of_chat(&self, request: &ChatRequest, prices: &Prices) -> Result<f64, String> {
+        let prompt: u64 = match &request.prompt {
+            Prompt::Text(text) => text.len() as u64,
+            Prompt::Messages(messages) => messages.iter().map(|message| bytes(&message.to_value()) + 12).sum(),
+        };
+        let tools = ["tools", "functions", "response_format"].iter().filter_map(|name| request.parameters.get(*name));
+        let prompt = prompt + tools.map(bytes).sum::<u64>();
+        let replies = number(&request.parameters, "n").unwrap_or(1).max(1);
+        let reply = ["max_completion_tokens", "max_tokens", "max_output_tokens"]
+            .iter()
+            .find_map(|name| number(&request.parameters, name))
+            .unwrap_or(self.reply_tokens);
+        most(&request.model, prices, prompt, reply.saturating_mul(replies))
+    }
+
+    /// What an embedding call may cost at most; the model's name if it has no price.
+    pub(crate) fn most_of_embedding(&self, request: &EmbeddingRequest, prices: &Prices) -> Result<f64, String> {
+        most(&request.model, prices, request.input.texts().iter().map(|text| text.len() as u64).sum(), 0)
+    }
+}
+
+fn most(model: &str, prices: &Prices, prompt_bytes: u64, reply_tokens: u64) -> Result<f64, String> {
+    let usage = Usage {
+        input_tokens: Some(prompt_bytes.div_ceil(BYTES_IN_A_TOKEN) + 8),
+        output_tokens: Some(reply_tokens),
+        ..Usage::default()
+    };
+    prices.cost(model, None, &usage).ok_or_else(|| model.to_owned())
+}
+
+fn number(parameters: &Map, name: &str) -> Option<u64> {
+    match parameters.get(name) {
+        Some(Value::Int(number)) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+/// Bytes of all texts in a value. (Images are priced by their size, which is not known here: they count as texts.)
+fn bytes(value: &Value) -> u64 {
+    match value {
+        Value::Str(text) => text.len() as u64,
+        Value::List(items) => items.iter().map(bytes).sum(),
+        Value::Map(map) => map.iter().map(|(key, value)| key.len() as u64 + bytes(value)).sum(),
+        _ => 4,
+    }
+}
+
+/// What is kept back for a call in flight.
+#[derive(Debug)]
+pub(crate) struct Reservation<'b> {
+    budget: &'b Budget,
+    amount: f64,
+    is_settled: bool,
+}
+
+impl Reservation<'_> {
+    /// The call is over and cost so much; `None`: what it cost is unknown, so it counts as reserved.
+    pub(crate) fn settle(mut self, cost: Option<f64>) {
+        self.give_back(cost.unwrap_or(self.amount));
+    }
+
+    fn give_back(&mut self, spent: f64) {
+        if std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
+        let mut books = self.budget.books();
+        books.reserved -= self.amount;
+        books.spent += spent;
+        books.in_flight -= 1;
+        drop(books);
+        self.budget.settled.notify_waiters();
+    }
+}
+
+/// A call that is given up may be paid for all the same.
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.give_back(self.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_call_waits_for_others_and_reaches_the_budget_when_alone() {
+        let budget = Budget::new(1.0, 0.25, None);
+        let first = budget.reserve(Ok(0.5)).now_or_never().expect("there is room");
+        assert!(budget.reserve(Ok(0.5)).now_or_never().is_none(), "the first is in flight");
+        assert!(budget.is_over().now_or_never().is_none());
+        first.settle(Some(0.1));
+        let second = budget.reserve(Ok(0.5)).now_or_never().expect("the first cost less than it might");
+        second.settle(None);
+        assert!(budget.reserve(Ok(0.5)).now_or_never().is_none());
+        assert_eq!(budget.is_over().now_or_never(), Some(BudgetEnd::Reached));
+        assert!(budget.reserve(Ok(0.01)).now_or_never().is_none(), "nothing more, not even what would fit");
+    }
+
+    #[test]
+    fn what_is_given_up_counts_as_reserved() {
+        let budget = Budget::new(1.0, 0.0, None);
+        drop(budget.reserve(Ok(0.75)).now_or_never());
+        assert!(budget.reserve(Ok(0.5)).now_or_never().is_none());
+    }
+
+    #[test]
+    fn a_model_without_a_price_ends_it() {
+        let budget = Budget::new(1.0, 0.0, None);
+        assert!(budget.reserve(Err("new-model".to_owned())).now_or_never().is_none());
+        assert_eq!(budget.is_over().now_or_never(), Some(BudgetEnd::Unpriced("new-model".to_owned())));
+    }
+}
