@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand, connections::ConnectionsCommand,
-    draw::DrawArgs, new::NewArgs, pf::PfCommand, run::RunArgs, runs::RunsCommand, schema::SchemaArgs,
-    simulate::SimulateArgs, verify::VerifyArgs,
+    batch::BatchArgs, check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand,
+    connections::ConnectionsCommand, draw::DrawArgs, new::NewArgs, pf::PfCommand, run::RunArgs, runs::RunsCommand,
+    schema::SchemaArgs, simulate::SimulateArgs, verify::VerifyArgs,
 };
 
 /// Runs LLM pipelines that are written as YAML flows, and gates pull requests on their quality.
@@ -30,11 +30,12 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 did it · 1 it ran and failed · 2 asked wrongly (flags, config, flow problems) · \
-                          130 interrupted";
+                          13 budget reached ·                           130 interrupted";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArgs),
+    Batch(BatchArgs),
     Check(CheckArgs),
     Draw(DrawArgs),
     #[command(subcommand)]

@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Failed,
     /// It was asked wrongly: flags, config, or the flow's files.
     Misused,
+    /// What calls may cost was reached before the end.
+    Budget,
     /// Ctrl-C.
     Interrupted,
 }
@@ -21,6 +23,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Misused => 2,
+            Exit::Budget => 13,
             Exit::Interrupted => 130,
         })
     }

@@ -5,17 +5,20 @@
 //! ```
 
 mod args;
+mod batch;
 mod commands;
 mod error;
 mod exit;
 mod inputs;
 mod interrupt;
+mod keepers;
 mod prepared;
 mod python_side;
 mod report;
 mod session;
 mod show_python;
 mod show_run;
+mod takes;
 mod terminal;
 mod traces;
 mod variable_names;
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     let done = Session::start(printer.clone(), cli.directory.as_deref()).and_then(|session| match cli.command {
         Command::Pf(_) => Err(CliError::misused("`pf` is not a command of `pf`")),
         Command::Run(args) => commands::run::run(&session, args),
+        Command::Batch(args) => commands::batch::batch(&session, args),
         Command::Check(args) => commands::check::check(&session, &args),
         Command::Draw(args) => commands::draw::draw(&session, &args),
         Command::Config(command) => commands::config::config(&session, &command),

@@ -1,26 +1,24 @@
 //! A flow, ready to run: compiled, bound to its environment, its models connected.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use sluicegate_config::{Durability, Environment};
 use sluicegate_events::{Event, Journal, Listener, PlanHashes, RunId};
+use sluicegate_executor::batch::{BatchOptions, BatchReport, BatchStart, Line, run_batch};
 use sluicegate_executor::python::{PythonSide, load_tools};
-use sluicegate_executor::{Engine, Listeners, Options, RunReport, Start};
+use sluicegate_executor::{Engine, KeptReplies, Listeners, Options, RunReport, Start};
 use sluicegate_flow::bind::{
     Bindings, BoundPlan, ConnectionValue, Lookup, NodeBinding, Setting, bind, inline_connection_name,
 };
 use sluicegate_flow::compile::VariantChoice;
-use sluicegate_flow::files::FileError;
-use sluicegate_flow::image::Images;
-use sluicegate_flow::plan::{ChatMarkers, InputType, NeedKind, NodeKind, Operand, Plan};
+use sluicegate_flow::plan::{ChatMarkers, NeedKind, NodeKind, Plan};
 use sluicegate_flow::prompty::PromptyModel;
 use sluicegate_model::{ConnectionName, Price, Prices, TraceContext};
 use sluicegate_source::Problem;
 use sluicegate_source::suggest::nearest;
 use sluicegate_store::{RunJournal, Store};
-use sluicegate_value::{Map, Value, json};
+use sluicegate_value::{Map, Value};
 use tokio::runtime::Runtime;
 
 use crate::commands::runs::store_error;
@@ -30,6 +28,7 @@ use crate::python_side::{AllModels, ImageFiles, Masks, has_python, python_side};
 use crate::session::{Flow, Session};
 use crate::show_python::ShowPython;
 use crate::show_run::{ShowChunks, ShowTrouble, Shown};
+use crate::takes::SHORTEST_SECRET;
 use crate::traces;
 
 /// What the command line chose about a flow.
@@ -42,6 +41,12 @@ pub(crate) struct Choices {
     pub(crate) stream: bool,
     /// What a flex flow's class is made with.
     pub(crate) init: Map,
+    /// How many calls each connection has in flight at most, whatever the settings say.
+    pub(crate) max_in_flight: Option<usize>,
+    /// Variables of the flow's tools, over its own `environment_variables`.
+    pub(crate) variables: Map,
+    /// Which connection and deployment single nodes use, whatever the settings say.
+    pub(crate) nodes: indexmap::IndexMap<Arc<str>, NodeBinding>,
 }
 
 /// A flow, ready to run.
@@ -50,8 +55,10 @@ pub(crate) struct Prepared {
     plan: BoundPlan,
     models: Arc<AllModels>,
     prices: Prices,
-    masks: Masks,
+    pub(crate) masks: Masks,
     python: Option<Arc<PythonSide>>,
+    /// How many calls may be in flight at once.
+    pub(crate) in_flight: usize,
     /// What everything that waits runs on, workers' pipes too.
     runtime: Runtime,
 }
@@ -64,6 +71,11 @@ impl Prepared {
             return Err(CliError::misused(format!("flow `{}` is a prompty, which has no variants", flow.name)));
         }
         let mut plan = session.plan(&flow, choices.variant.as_ref())?;
+        if !choices.variables.is_empty() {
+            let mut changed = (*plan).clone();
+            changed.environment_variables.extend(choices.variables.clone());
+            plan = Arc::new(changed);
+        }
         let whole = plan.clone();
         if let Some(node) = &choices.node {
             plan = Arc::new(plan.only(node).ok_or_else(|| {
@@ -77,6 +89,7 @@ impl Prepared {
             let connection_value = connection_lookup(environment);
             let mut bindings = bindings_of(environment, &variable)?;
             bindings.connection_value = Some(&connection_value);
+            bindings.nodes.extend(choices.nodes.clone());
             bindings.set.clone_from(&choices.set);
             bindings.init.clone_from(&choices.init);
             bindings.whole = choices.node.as_ref().map(|_| &*whole);
@@ -91,7 +104,10 @@ impl Prepared {
                 None => environment.connection(&name.0),
             };
             match found {
-                Ok(connection) => connections.push(connection),
+                Ok(mut connection) => {
+                    connection.limits.max_in_flight = choices.max_in_flight.unwrap_or(connection.limits.max_in_flight);
+                    connections.push(connection);
+                }
                 Err(found) => problems.extend(found),
             }
         }
@@ -110,13 +126,25 @@ impl Prepared {
             (name, Price { input: price.input, cached_input: price.cached_input, output: price.output })
         });
         let options = session.client_options(&flow.environment, choices.stream)?;
-        let models = Arc::new(AllModels::new(connections, flow.environment.clone(), options));
+        let in_flight = connections.iter().map(|connection| connection.limits.max_in_flight).max();
+        let in_flight = in_flight.or(choices.max_in_flight).unwrap_or(one(environment.max_in_flight())?);
+        let models =
+            AllModels::new(connections, flow.environment.clone(), options).with_in_flight(choices.max_in_flight);
+        let models = Arc::new(models);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CliError::failed("the program cannot wait for anything").cause(error.to_string()))?;
-        let mut prepared =
-            Self { plan: bound, models, prices: Prices(prices.collect()), masks, python: None, runtime, flow };
+        let mut prepared = Self {
+            plan: bound,
+            models,
+            prices: Prices(prices.collect()),
+            masks,
+            python: None,
+            runtime,
+            flow,
+            in_flight,
+        };
         if has_python(prepared.plan.plan()) {
             prepared.load_tools(session)?;
         }
@@ -145,26 +173,13 @@ impl Prepared {
 
     /// The flow's inputs: what is given, coerced, with defaults.
     pub(crate) fn inputs(&mut self, session: &Session, given: &Given) -> Result<Map, CliError> {
-        let plan = self.plan.plan();
-        for unknown in plan.unknown_inputs(&given.inputs) {
+        for unknown in self.plan.plan().unknown_inputs(&given.inputs) {
             let near = unknown.suggestion.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             session.printer().warn(&format!("flow `{}` has no input `{}`{near}", self.flow.name, unknown.name));
         }
-        let root = &self.flow.environment.project().root;
-        let own = if self.flow.path.is_dir() { Some(&*self.flow.path) } else { self.flow.path.parent() };
-        let folders: Vec<&Path> =
-            [given.folder.as_deref(), own, Some(session.directory())].into_iter().flatten().collect();
-        let read = |path: &str| read_image(path, &folders, root);
-        let images = Images::new(plan.message_format, &read);
-        let mut given = images_by_pair(plan, &given.inputs);
-        // What the section says under an input's name stands between what is given and the flow's own default.
-        let environment = &self.flow.environment;
-        for name in environment.value_names().into_iter().filter(|name| plan.inputs.contains_key(*name)) {
-            if let (false, Some(setting)) = (given.contains_key(name), one(environment.value(name))?) {
-                given.insert(name, setting.value);
-            }
-        }
-        let inputs = plan.resolve_inputs_with(&given, &images).map_err(|errors| {
+        let takes = self.takes(session, given.folder.as_deref())?;
+        let plan = self.plan.plan();
+        let inputs = takes.inputs(&given.inputs).map_err(|errors| {
             let known: Vec<String> =
                 plan.inputs.iter().map(|(name, spec)| format!("{name} ({})", spec.kind.word())).collect();
             let hint = format!("flow `{}` takes {}", self.flow.name, known.join(", "));
@@ -179,8 +194,8 @@ impl Prepared {
             .hint(hint)
         })?;
         let mut secrets = Vec::new();
-        for name in secret_inputs(plan) {
-            match inputs.get(&name) {
+        for name in &takes.secret {
+            match inputs.get(name) {
                 None | Some(Value::Null) => {}
                 Some(Value::Str(text)) => {
                     if text.len() < SHORTEST_SECRET {
@@ -238,9 +253,9 @@ impl Prepared {
         start: Start,
         shown: &Shown,
         deploy_traces: Option<&str>,
+        kept: KeptReplies,
         interrupted: impl Future<Output = ()>,
     ) -> Result<RunReport, CliError> {
-        let telemetry = one(self.flow.environment.telemetry())?;
         let past: &[Event] = match &start {
             Start::Resume { past } => past,
             Start::New(_) => &[],
@@ -253,26 +268,57 @@ impl Prepared {
         if self.python.is_some() {
             listeners.push(Box::new(ShowPython::new(session.printer().clone())));
         }
+        let mut engine = self.engine(session, journal, listeners, deploy_traces, past)?;
+        engine.options.stream = shown.stream;
+        engine.kept = kept;
+        Ok(self.runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted)))
+    }
+
+    /// What runs need of the world.
+    pub(crate) fn engine(
+        &self,
+        session: &Session,
+        journal: Arc<dyn Journal>,
+        mut listeners: Vec<Box<dyn Listener>>,
+        deploy_traces: Option<&str>,
+        past: &[Event],
+    ) -> Result<Engine, CliError> {
+        let telemetry = one(self.flow.environment.telemetry())?;
         listeners.extend(traces::exporter(session, &self.flow, &telemetry, deploy_traces, past));
         let options = Options {
             capture_content: telemetry.capture_content,
-            stream: shown.stream,
             parent: self.flow.environment.variable("TRACEPARENT").and_then(|found| TraceContext::parse(found.value)),
             sample: traces::sampler(session, &telemetry),
             ..Options::default()
         };
-        let engine = Engine {
-            kept: Default::default(),
-            budget: None,
+        Ok(Engine {
             journal,
             listeners: Listeners::new(listeners),
             models: self.models.clone(),
             prices: self.prices.clone(),
+            kept: KeptReplies::default(),
+            budget: None,
             python: self.python.clone(),
             redact: self.masks.redact(),
             options,
-        };
-        Ok(self.runtime.block_on(sluicegate_executor::run(&engine, &self.plan, start, interrupted)))
+        })
+    }
+
+    /// Runs a batch, or goes on with one.
+    pub(crate) fn run_batch(
+        &self,
+        engine: Engine,
+        start: BatchStart,
+        lines: impl Iterator<Item = Result<Line, String>>,
+        options: BatchOptions,
+        interrupted: impl Future<Output = ()>,
+    ) -> BatchReport {
+        self.runtime.block_on(run_batch(Arc::new(engine), &self.plan, start, lines, options, interrupted))
+    }
+
+    /// The flow as it runs.
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        self.plan.plan()
     }
 
     /// Where images among the outputs of a run go: beside its journal, if it has one.
@@ -291,56 +337,6 @@ impl Prepared {
         }
         connection_of_kind(&plan.node(plan.find(&last.node.0)?).kind)
     }
-}
-
-/// A secret with fewer bytes is not taken out of text: every `1234` would go.
-const SHORTEST_SECRET: usize = 6;
-
-/// The flow inputs that are secret: by their own type, or because they go straight into one that is, of a flow inside.
-fn secret_inputs(plan: &Plan) -> BTreeSet<Arc<str>> {
-    let mut names: BTreeSet<Arc<str>> =
-        plan.inputs.iter().filter(|(_, spec)| spec.secret).map(|(name, _)| name.clone()).collect();
-    for node in &plan.nodes {
-        let inside: BTreeSet<Arc<str>> = match &node.kind {
-            NodeKind::Prompty(prompty) => {
-                let is_secret = |kind: &Option<Arc<str>>| kind.as_deref() == Some("secret");
-                prompty.inputs.iter().filter(|input| is_secret(&input.kind)).map(|input| input.name.clone()).collect()
-            }
-            kind => kind.inner().map(|inner| secret_inputs(inner)).unwrap_or_default(),
-        };
-        for (name, operand) in &node.inputs {
-            if let (true, Operand::Input(outer)) = (inside.contains(name), operand) {
-                names.insert(outer.clone());
-            }
-        }
-    }
-    names
-}
-
-/// `i={"data:image/png;path": "a.png"}` on the command line is the map, not a file of that name.
-fn images_by_pair(plan: &Plan, given: &Map) -> Map {
-    let parsed = |name: &Arc<str>, value: &Value| match value {
-        Value::Str(text) if text.trim_start().starts_with('{') => {
-            let is_image = plan.inputs.get(name).is_some_and(|spec| spec.kind == InputType::Image);
-            is_image.then(|| json::read(text).ok()).flatten().unwrap_or_else(|| value.clone())
-        }
-        other => other.clone(),
-    };
-    given.iter().map(|(name, value)| (name.clone(), parsed(name, value))).collect()
-}
-
-/// The bytes of an image by its path: relative ones count from the file of inputs, else from the flow's folder, else from
-/// the current folder. What lies outside of all of these and of the project is not read: inputs may come from strangers.
-fn read_image(path: &str, folders: &[&Path], root: &Path) -> Result<Arc<[u8]>, FileError> {
-    let found = folders.iter().map(|folder| folder.join(path)).find(|place| place.is_file());
-    let place = found.and_then(|place| place.canonicalize().ok()).ok_or_else(|| FileError::Missing(path.to_owned()))?;
-    let is_inside = |folder: &Path| folder.canonicalize().is_ok_and(|folder| place.starts_with(folder));
-    if !is_inside(root) && !folders.iter().any(|folder| is_inside(folder)) {
-        return Err(FileError::Outside(path.to_owned()));
-    }
-    std::fs::read(&place)
-        .map(Into::into)
-        .map_err(|error| FileError::Unreadable { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// Every connection that a plan's nodes ask, inner flows included.
@@ -450,7 +446,7 @@ fn http_secrets(plan: &Plan) -> Vec<String> {
     secrets
 }
 
-fn one<T>(result: Result<T, Problem>) -> Result<T, CliError> {
+pub(crate) fn one<T>(result: Result<T, Problem>) -> Result<T, CliError> {
     result.map_err(|problem| CliError::Problems(vec![problem]))
 }
 

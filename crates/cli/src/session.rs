@@ -192,6 +192,13 @@ impl Session {
         Ok(Some((store, durability(&settings))))
     }
 
+    /// The store of a project's runs, made if it is not there, and how it is to be written.
+    pub(crate) fn store_of(&self, project: &Project) -> Result<(Store, Durability), CliError> {
+        let settings = self.store_settings(project)?;
+        let store = Store::open(&settings.path).map_err(store_error)?;
+        Ok((store, durability(&settings)))
+    }
+
     /// Where a project keeps its runs, whatever flow and environment: `runs` must look where `run` wrote.
     pub(crate) fn store_settings(&self, project: &Project) -> Result<sluicegate_config::Store, CliError> {
         let environment = self.settings(project, &Wanted::None)?.without_flow();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 pub struct SourceFile {
     name: Arc<str>,
     text: Arc<str>,
+    first: Position,
 }
 
 /// A range of bytes in a [`SourceFile`].
@@ -33,7 +34,19 @@ impl SourceFile {
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Arc<Self> {
         let text = text.into();
         let text = text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), Arc::from);
-        Arc::new(Self { name: name.into(), text })
+        Arc::new(Self { name: name.into(), text, first: Position { line: 1, column: 1 } })
+    }
+
+    /// A part of a file that is too large to be kept whole; `first` is the place of its first character in the file.
+    #[must_use]
+    pub fn excerpt(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>, first: Position) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), text: text.into(), first })
+    }
+
+    /// The place of the text's first character: 1:1, save for an excerpt.
+    #[must_use]
+    pub fn first(&self) -> Position {
+        self.first
     }
 
     /// The name by which messages call it.
@@ -59,9 +72,10 @@ impl SourceFile {
     pub fn position(&self, offset: u32) -> Position {
         let before = &self.text[..self.text.floor_char_boundary(offset as usize)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let skipped = if line_start == 0 { self.first.column } else { 1 };
         Position {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + self.first.line,
+            column: before[line_start..].chars().count() + skipped,
         }
     }
 }
@@ -72,5 +86,19 @@ impl Span {
     pub fn new(start: usize, end: usize) -> Self {
         let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
         Self { start: narrow(start), end: narrow(end) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_an_excerpt_is_its_place_in_the_file() {
+        let place = |file: &SourceFile, offset| (file.position(offset).line, file.position(offset).column);
+        let excerpt = SourceFile::excerpt("big.jsonl", "bc\nd", Position { line: 700, column: 41 });
+        assert_eq!(place(&excerpt, 1), (700, 42));
+        assert_eq!(place(&excerpt, 3), (701, 1));
+        assert_eq!(place(&SourceFile::new("small.jsonl", "bc\nd"), 1), (1, 2));
     }
 }

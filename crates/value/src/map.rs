@@ -75,6 +75,14 @@ impl Map {
     }
 }
 
+impl Extend<(Arc<str>, Value)> for Map {
+    fn extend<I: IntoIterator<Item = (Arc<str>, Value)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
 impl<K: Into<Arc<str>>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         Self(entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect())

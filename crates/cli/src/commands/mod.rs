@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod batch;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;

@@ -14,7 +14,7 @@ pub(crate) enum PfCommand {
     /// Flows: test, validate
     #[command(subcommand)]
     Flow(PfFlow),
-    /// Runs: list, show, show-details, show-metrics
+    /// Runs: create, list, show, show-details, show-metrics, delete
     #[command(subcommand)]
     Run(PfRun),
     /// Connections: create, list, show
@@ -91,6 +91,10 @@ pub(crate) struct FlowValidate {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PfRun {
+    /// Run a flow over a data set
+    Create(Box<RunCreate>),
+    /// Delete a run
+    Delete(RunDelete),
     /// List runs
     List(RunList),
     /// Show a run
@@ -103,6 +107,67 @@ pub(crate) enum PfRun {
     Metrics(RunShow),
     #[command(external_subcommand)]
     Other(Vec<String>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunCreate {
+    /// A run.yaml; flags count over it
+    #[arg(long, short = 'f', value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The flow: a folder, a flow file or a .prompty
+    #[arg(long, value_name = "FLOW")]
+    flow: Option<String>,
+    /// A file or folder of rows
+    #[arg(long, value_name = "FILE")]
+    data: Option<String>,
+    /// Which column feeds which input: name='${data.x}'
+    #[arg(long, num_args = 1.., value_name = "INPUT=VALUE")]
+    column_mapping: Vec<String>,
+    /// An earlier run, for ${run.inputs.x} and ${run.outputs.x}
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// Use this variant of a node
+    #[arg(long, value_name = "VARIANT")]
+    variant: Option<String>,
+    /// The run's name
+    #[arg(long, short = 'n', value_name = "NAME")]
+    name: Option<String>,
+    /// Variables of the flow's tools: NAME=VALUE
+    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
+    environment_variables: Vec<String>,
+    /// Which connection and deployment nodes use: NODE.connection=NAME
+    #[arg(long, num_args = 1.., value_name = "NODE.KEY=VALUE")]
+    connections: Vec<String>,
+    /// What a flex flow's class is made with: name=value pairs
+    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
+    init: Vec<String>,
+    /// A run whose failed and missing lines are run (in the same run, here)
+    #[arg(long, value_name = "RUN")]
+    resume_from: Option<String>,
+    /// Which section of the config applies (ours)
+    #[arg(long = "environment_name", short = 'e', value_name = "E")]
+    environment_name: Option<String>,
+    /// Taken and without effect: a run keeps no such words
+    #[arg(long, num_args = 1.., value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Taken and without effect: progress is shown anyway
+    #[arg(long, short = 's')]
+    stream: bool,
+    #[arg(long, hide = true, value_name = "FORMAT")]
+    output: Option<String>,
+    #[arg(long, hide = true)]
+    debug: bool,
+    #[arg(long, hide = true)]
+    verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunDelete {
+    /// The run's name
+    #[arg(long, short = 'n', value_name = "RUN")]
+    name: String,
+    #[arg(long, short = 'y', hide = true)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -182,13 +247,15 @@ pub(crate) fn in_our_words(command: PfCommand) -> Result<Vec<String>, CliError> 
     match command {
         PfCommand::Flow(PfFlow::Test(test)) => flow_test(test),
         PfCommand::Flow(PfFlow::Validate(validate)) => Ok(vec!["check".to_owned(), shown(&validate.source)]),
+        PfCommand::Run(PfRun::Create(create)) => run_create(*create),
+        PfCommand::Run(PfRun::Delete(delete)) => Ok(words(["runs", "delete", &delete.name])),
         PfCommand::Run(PfRun::List(list)) => {
             let limit = if list.all_results { usize::MAX } else { list.max_results };
             Ok(words(["runs", "list", "--json", "--limit", &limit.to_string()]))
         }
-        PfCommand::Run(PfRun::Show(show) | PfRun::Details(show) | PfRun::Metrics(show)) => {
-            Ok(words(["runs", "show", "--json", &show.name]))
-        }
+        PfCommand::Run(PfRun::Show(show)) => Ok(words(["runs", "show", "--json", &show.name])),
+        PfCommand::Run(PfRun::Details(show)) => Ok(words(["runs", "lines", "--details", "--json", &show.name])),
+        PfCommand::Run(PfRun::Metrics(show)) => Ok(words(["runs", "metrics", "--json", &show.name])),
         PfCommand::Connection(PfConnection::Create(create)) => connection_create(create),
         PfCommand::Connection(PfConnection::List(_)) => Ok(words(["connections", "list", "--json"])),
         PfCommand::Connection(PfConnection::Show(show)) => Ok(words(["connections", "show", &show.name])),
@@ -226,6 +293,46 @@ fn flow_test(test: FlowTest) -> Result<Vec<String>, CliError> {
     Ok(command)
 }
 
+fn run_create(create: RunCreate) -> Result<Vec<String>, CliError> {
+    let ours = ["display_name", "description", "tags", "properties"];
+    if let Some(other) = create.set.iter().find(|pair| !ours.iter().any(|key| pair.starts_with(key))) {
+        return Err(CliError::misused(format!("`--set {other}` is not offered"))
+            .hint("write it as a flag of its own, such as --data FILE or --variant '${node.variant}'"));
+    }
+    let mut command = words(["batch"]);
+    if let Some(run) = create.resume_from {
+        command.extend(["--resume".to_owned(), run, "--failed".to_owned()]);
+        return Ok(command);
+    }
+    command.extend(create.flow);
+    let mut option = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            command.extend([name.to_owned(), value]);
+        }
+    };
+    option("--file", create.file.as_deref().map(shown));
+    option("--environment_name", create.environment_name);
+    option("--data", create.data);
+    option("--run", create.run);
+    option("--variant", create.variant);
+    option("--name", create.name);
+    // As the original: a row that is no input is a line that fails.
+    option("--on-bad-line", Some("fail-line".to_owned()));
+    let lists = [
+        ("--column-mapping", create.column_mapping),
+        ("--environment-variables", create.environment_variables),
+        ("--connections", create.connections),
+        ("--init", create.init),
+    ];
+    for (name, values) in lists {
+        if !values.is_empty() {
+            command.push(name.to_owned());
+            command.extend(values);
+        }
+    }
+    Ok(command)
+}
+
 fn connection_create(create: ConnectionCreate) -> Result<Vec<String>, CliError> {
     if !create.set.is_empty() {
         return Err(CliError::misused("`--set` is not offered: a secret on a command line is read by others")
@@ -253,11 +360,13 @@ fn not_offered(group: &str, asked: &[String]) -> CliError {
     let instead = match (group, verb) {
         ("flow", "init") => "`sluicegate new DIR` writes a project with a flow that runs",
         ("flow", "serve" | "build") => "serving flows is not in this version",
-        ("run", "create" | "stream" | "cancel") => {
-            "runs over data sets are not in this version; `sluicegate run FLOW --inputs FILE` runs one line"
+        ("run", "stream" | "cancel") => {
+            "a run's progress is shown where it runs; Ctrl-C stops it, `runs resume` goes on"
         }
         ("run", "visualize") => "`sluicegate runs show RUN` shows a run; traces go to any OpenTelemetry collector",
-        ("run", "delete" | "archive" | "restore" | "update") => "a run is one file below .sluicegate/runs: remove it",
+        ("run", "archive" | "restore" | "update") => {
+            "runs are not archived; `sluicegate runs delete` and `prune` remove them"
+        }
         ("connection", "update" | "delete") => "connections stand in config/config.yaml: edit them there",
         ("", "config") => "settings stand in config/config.yaml; `sluicegate config show` prints them",
         ("", "service" | "upgrade" | "tool" | "trace") => {
@@ -298,7 +407,14 @@ mod tests {
             ("flow test --flow flex --init a=1 --inputs b=2", "run flex --init a=1 --inputs b=2"),
             ("flow validate --source web", "check web"),
             ("run list -r 5", "runs list --json --limit 5"),
-            ("run show-metrics -n latest", "runs show --json latest"),
+            ("run show-metrics -n latest", "runs metrics --json latest"),
+            ("run show-details --name r", "runs lines --details --json r"),
+            (
+                "run create --flow web --data d.jsonl --column-mapping url=${data.url} n=1 --stream --name r",
+                "batch web --data d.jsonl --name r --on-bad-line fail-line --column-mapping url=${data.url} n=1",
+            ),
+            ("run create --file run.yaml --set display_name=x", "batch --file run.yaml --on-bad-line fail-line"),
+            ("run create --resume-from r", "batch --resume r --failed"),
             ("connection create --file c.yaml --name aoai", "connections import --write c.yaml --name aoai"),
             ("connection show -n aoai", "connections show aoai"),
         ] {
@@ -308,7 +424,7 @@ mod tests {
 
     #[test]
     fn what_there_is_not_is_refused_by_name() {
-        assert_eq!(told("run create --flow web --data d.jsonl"), "`pf run create` is not offered");
+        assert_eq!(told("run create --flow web --set data=d.jsonl"), "`--set data=d.jsonl` is not offered");
         assert_eq!(told("flow serve --source ."), "`pf flow serve` is not offered");
         assert_eq!(told("upgrade"), "`pf upgrade` is not offered");
         assert_eq!(

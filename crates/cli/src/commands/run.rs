@@ -14,6 +14,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::read_inputs;
 use crate::interrupt;
+use crate::keepers::{Keepers, KeptArgs};
 use crate::prepared::{Choices, Prepared};
 use crate::report::report;
 use crate::session::Session;
@@ -70,6 +71,9 @@ pub(crate) struct RunArgs {
     #[arg(long, short = 'i', conflicts_with_all = ["json", "node"])]
     interactive: bool,
 
+    #[command(flatten)]
+    kept: KeptArgs,
+
     /// Keep no journal: the run cannot be shown or resumed later
     #[arg(long)]
     no_store: bool,
@@ -90,6 +94,7 @@ pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError
         node: args.node,
         stream: args.stream,
         init: read_inputs(&args.init, session.directory())?.inputs,
+        ..Choices::default()
     };
     let given = read_inputs(&args.inputs, session.directory())?;
     if let Some(warning) = &given.warning {
@@ -115,7 +120,14 @@ pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError
     let deploy_traces = args.deploy_traces.as_deref();
     let journal: Arc<dyn Journal> =
         if args.no_store { Arc::new(NullJournal) } else { Arc::new(prepared.new_journal(session, &new.run)?) };
-    let done = prepared.run(session, journal, Start::New(new), &shown, deploy_traces, interrupted)?;
+    let store = match args.no_store {
+        true => None,
+        false => Some(session.store_of(prepared.flow.environment.project())?.0),
+    };
+    let keepers = Keepers::open(session, store.as_ref(), &args.kept, prepared.plan())?;
+    let done =
+        prepared.run(session, journal, Start::New(new), &shown, deploy_traces, keepers.replies(), interrupted)?;
+    keepers.close().iter().for_each(|warning| printer.warn(warning));
     let exit = finish(session, &prepared, &done, &shown, !args.no_store);
     prepared.close();
     exit
@@ -165,27 +177,31 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
         node: text("node").map(ToOwned::to_owned),
         stream: args.stream,
         init: options.get("init").and_then(Value::as_map).cloned().unwrap_or_default(),
+        ..Choices::default()
     };
     let prepared = Prepared::new(session, flow, &choices)?;
     if !args.allow_changed {
         refuse_changes(hashes, &prepared.hashes(), &id)?;
     }
     let shown = Shown { json: args.json, stream: args.stream };
+    let keepers = Keepers::open(session, Some(&store), &KeptArgs::default(), prepared.plan())?;
     let done = prepared.run(
         session,
         Arc::new(journal),
         Start::Resume { past },
         &shown,
         args.deploy_traces.as_deref(),
+        keepers.replies(),
         interrupted,
     )?;
+    keepers.close().iter().for_each(|warning| session.printer().warn(warning));
     let exit = finish(session, &prepared, &done, &shown, true);
     prepared.close();
     exit
 }
 
 /// Refuses a `--deploy_traces=ADDRESS` that is none, before anything is paid.
-fn check_address(asked: Option<&str>) -> Result<(), CliError> {
+pub(crate) fn check_address(asked: Option<&str>) -> Result<(), CliError> {
     match asked {
         Some(address) if !address.is_empty() && !address.starts_with("http://") && !address.starts_with("https://") => {
             Err(CliError::misused(format!("`--deploy_traces={address}` is no address of a collector"))
@@ -200,7 +216,7 @@ fn is_completed(past: &[Event]) -> bool {
 }
 
 /// What was said on the command line and changes the plan, for a resume in another process.
-fn remembered(set: &[String], variant: Option<&str>, choices: &Choices, flow: &str) -> Map {
+pub(crate) fn remembered(set: &[String], variant: Option<&str>, choices: &Choices, flow: &str) -> Map {
     let mut options = Map::new();
     options.insert("flow", flow);
     if !set.is_empty() {
@@ -217,13 +233,13 @@ fn remembered(set: &[String], variant: Option<&str>, choices: &Choices, flow: &s
     options
 }
 
-fn variant(text: &str) -> Result<VariantChoice, CliError> {
+pub(crate) fn variant(text: &str) -> Result<VariantChoice, CliError> {
     VariantChoice::parse(text).ok_or_else(|| {
         CliError::misused(format!("`--variant {text}` names no variant")).hint("write --variant '${node.variant_id}'")
     })
 }
 
-fn refuse_changes(then: &PlanHashes, now: &PlanHashes, id: &RunId) -> Result<(), CliError> {
+pub(crate) fn refuse_changes(then: &PlanHashes, now: &PlanHashes, id: &RunId) -> Result<(), CliError> {
     let changed: Vec<&str> =
         [("the flow's files", then.plan != now.plan), ("its settings", then.settings != now.settings)]
             .into_iter()

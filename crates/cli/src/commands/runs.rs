@@ -65,6 +65,10 @@ pub(crate) struct ResumeArgs {
     #[arg(long)]
     pub(crate) allow_changed: bool,
 
+    /// Of a batch: run the failed lines again, too
+    #[arg(long)]
+    pub(crate) failed: bool,
+
     /// Outputs, nodes, usage, cost, durations and trace id in one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -87,8 +91,31 @@ pub(crate) fn runs(session: &Session, command: RunsCommand) -> Result<Exit, CliE
     match command {
         RunsCommand::List(args) => list(session, args),
         RunsCommand::Show(args) => show(session, &args),
-        RunsCommand::Resume(args) => super::run::resume(session, args),
+        RunsCommand::Resume(args) => resume(session, args),
     }
+}
+
+fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliError> {
+    let is_batch = match session.existing_store()? {
+        Some((store, _)) => {
+            let id = store.find(&args.run).map_err(store_error)?;
+            store.is_batch(&id).map_err(store_error)?
+        }
+        None => false,
+    };
+    if !is_batch {
+        if args.failed {
+            return Err(CliError::misused(
+                "`--failed` is for batches: a single run goes on with its failed nodes anyway",
+            ));
+        }
+        return super::run::resume(session, args);
+    }
+    let traces = args.deploy_traces.as_ref().map(|address| format!("--deploy_traces={address}"));
+    let flags = [(args.failed, "--failed"), (args.allow_changed, "--allow-changed"), (args.json, "--json")];
+    let flags: Vec<&str> =
+        flags.into_iter().filter_map(|(set, flag)| set.then_some(flag)).chain(traces.as_deref()).collect();
+    super::batch::resume_by(session, &args.run, &flags)
 }
 
 fn list(session: &Session, args: ListArgs) -> Result<Exit, CliError> {

@@ -4,7 +4,7 @@ use std::io::BufRead as _;
 use std::sync::Arc;
 
 use sluicegate_events::{Journal, RunStatus};
-use sluicegate_executor::{NullJournal, Start};
+use sluicegate_executor::{KeptReplies, NullJournal, Start};
 use sluicegate_flow::plan::ChatMarkers;
 use sluicegate_value::{Map, Value};
 
@@ -42,7 +42,8 @@ pub(crate) fn talk(
         let new = new_run(prepared, inputs.clone(), options.clone());
         let journal: Arc<dyn Journal> =
             if kept { Arc::new(prepared.new_journal(session, &new.run)?) } else { Arc::new(NullJournal) };
-        let done = prepared.run(session, journal, Start::New(new), shown, None, &mut interrupted)?;
+        let done =
+            prepared.run(session, journal, Start::New(new), shown, None, KeptReplies::default(), &mut interrupted)?;
         let Some(outputs) = done.outputs.as_ref().filter(|_| done.status == RunStatus::Completed) else {
             show_end(session, prepared, &done, kept);
             return Ok(if done.status == RunStatus::Interrupted { Exit::Interrupted } else { Exit::Failed });

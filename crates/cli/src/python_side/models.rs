@@ -13,12 +13,20 @@ pub(crate) struct AllModels {
     named: Connected,
     environment: Environment,
     options: Options,
+    /// How many calls each connection has in flight at most, whatever the settings say.
+    max_in_flight: Option<usize>,
     added: Mutex<HashMap<ConnectionName, Arc<Connected>>>,
 }
 
 impl AllModels {
     pub(crate) fn new(named: Vec<Connection>, environment: Environment, options: Options) -> Self {
-        Self { named: connect(named, options.clone()), environment, options, added: Mutex::default() }
+        let named = connect(named, options.clone());
+        Self { named, environment, options, max_in_flight: None, added: Mutex::default() }
+    }
+
+    /// The same, with another limit of calls in flight for connections that come later.
+    pub(crate) fn with_in_flight(self, max_in_flight: Option<usize>) -> Self {
+        Self { max_in_flight, ..self }
     }
 
     /// Makes a connection known under its name. One that is known stays, with its limits.
@@ -33,7 +41,8 @@ impl AllModels {
         if let Some(found) = added.get(name) {
             return Some(found.clone());
         }
-        let connection = self.environment.connection(&name.0).ok()?;
+        let mut connection = self.environment.connection(&name.0).ok()?;
+        connection.limits.max_in_flight = self.max_in_flight.unwrap_or(connection.limits.max_in_flight);
         let connected = Arc::new(connect(vec![connection], self.options.clone()));
         added.insert(name.clone(), connected.clone());
         Some(connected)

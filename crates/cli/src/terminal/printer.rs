@@ -19,6 +19,8 @@ pub(crate) struct Printer {
     redactor: Arc<Mutex<Option<Arc<Redactor>>>>,
     /// Whether what was written to stderr last has no line end yet.
     in_a_line: Arc<AtomicBool>,
+    /// A line that stays below all that is said, until it is taken away.
+    status: Arc<Mutex<Option<String>>>,
 }
 
 /// Colours, or none: no information is lost without them.
@@ -29,7 +31,13 @@ impl Printer {
     /// A printer for this process: colours when stderr is a terminal and nobody objects (`NO_COLOR`, `TERM=dumb`).
     pub(crate) fn new(no_colour: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self { colour: terminal && !no_colour, terminal, redactor: Arc::default(), in_a_line: Arc::default() }
+        Self {
+            colour: terminal && !no_colour,
+            terminal,
+            redactor: Arc::default(),
+            in_a_line: Arc::default(),
+            status: Arc::default(),
+        }
     }
 
     /// From now on nothing that is said holds a secret which `redactor` knows.
@@ -83,7 +91,28 @@ impl Printer {
     pub(crate) fn say(&self, text: &str) {
         let mut err = io::stderr().lock();
         let gap = if self.in_a_line.swap(false, Ordering::Relaxed) { "\n" } else { "" };
-        let _ = writeln!(err, "{gap}{}", self.redacted(text));
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*status {
+            Some(status) => {
+                let _ = write!(err, "\r\x1b[K{}\n{status}", self.redacted(text)).and_then(|()| err.flush());
+            }
+            None => {
+                let _ = writeln!(err, "{gap}{}", self.redacted(text));
+            }
+        }
+    }
+
+    /// Shows a line that stays below all that is said, or takes it away. Only for terminals; it is cut to their width.
+    pub(crate) fn status(&self, text: Option<&str>) {
+        let mut err = io::stderr().lock();
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.is_none() && text.is_none() {
+            return;
+        }
+        // Long lines would wrap, and only the last part be drawn over: terminals cut what is written while this is off.
+        let text = text.map(|text| format!("\x1b[?7l{}\x1b[?7h", self.redacted(text)));
+        let _ = write!(err, "\r\x1b[K{}", text.as_deref().unwrap_or_default()).and_then(|()| err.flush());
+        *status = text;
     }
 
     /// Ends the line in which something was written, if there is one.

@@ -39,7 +39,7 @@ fn show(problem: &Problem, renderer: &Renderer) -> String {
     let source = problem.file.as_ref().map_or(Cow::Borrowed(""), |file| masked(file));
     if let Some(file) = &problem.file {
         let length = file.text().len();
-        let mut snippet = Snippet::source(source.as_ref()).path(file.name());
+        let mut snippet = Snippet::source(source.as_ref()).path(file.name()).line_start(file.first().line);
         for (index, label) in problem.labels.iter().enumerate() {
             let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
             let start = file.text().floor_char_boundary((label.span.start as usize).min(length));
@@ -47,8 +47,14 @@ fn show(problem: &Problem, renderer: &Renderer) -> String {
             let mark = kind.span(start..end);
             snippet = snippet.annotation(if label.text.is_empty() { mark } else { mark.label(label.text.as_str()) });
         }
-        group =
-            if problem.labels.is_empty() { group.element(Origin::path(file.name())) } else { group.element(snippet) };
+        group = match problem.labels.is_empty() {
+            true => group.element(Origin::path(file.name())),
+            // A row of a data file, whose text is not at hand.
+            false if length == 0 && file.first().line > 1 => {
+                group.element(Origin::path(file.name()).line(file.first().line).char_column(file.first().column))
+            }
+            false => group.element(snippet),
+        };
     }
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(help.as_str()));

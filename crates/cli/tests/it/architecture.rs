@@ -19,7 +19,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("python", &["value", "model", "config"]),
     ("testkit", &[]),
     ("dataset", &["value", "source", "flow"]),
-    ("gate", &["value"]),
+    ("gate", &["value", "source"]),
     ("evaluate", &["value", "source", "model", "config", "flow", "events", "dataset", "executor", "gate"]),
     ("bench", &[]),
 ];

@@ -109,8 +109,10 @@ impl Batch {
                     _ => None,
                 });
                 // How many calls are repeated, each line says itself.
-                let kinds = vec![EventKind::RunResumed { repeated_calls: 0, repeated_nodes: 0 }];
-                (run, Sequence::after(past.last_seq), root, kinds, total.unwrap_or_default(), Some(past))
+                let mut kinds = vec![EventKind::RunResumed { repeated_calls: 0, repeated_nodes: 0 }];
+                let total = past.changed.as_ref().map(|data| data.lines).or(total).unwrap_or_default();
+                kinds.extend(past.changed.clone().map(|data| EventKind::BatchStarted { data }));
+                (run, Sequence::after(past.last_seq), root, kinds, total, Some(past))
             }
         };
         let mut batch = Self {

@@ -61,6 +61,8 @@ pub struct BatchPast {
     pub lines: Arc<dyn LinePast>,
     /// Whether lines that failed run again.
     pub failed_again: bool,
+    /// What it runs over from now on, if that is not what it began with.
+    pub changed: Option<BatchData>,
 }
 
 impl std::fmt::Debug for BatchPast {

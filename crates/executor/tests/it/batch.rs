@@ -117,6 +117,7 @@ fn past(events: &[Event], failed_again: bool) -> BatchPast {
         spent_on_failed: spent(&|ok| !ok),
         lines: Arc::new(Kept(events.to_vec())),
         failed_again,
+        changed: None,
     }
 }
 

@@ -211,11 +211,6 @@ impl Session<'_> {
             let node = Some(NodeName(name.text.clone()));
             scope.needs.push(Need { what, node, at: scope.place(connection.at) });
         }
-        if let Some((true, at)) = written.cache {
-            let message =
-                format!("`cache` of node `{}` has no effect: this version keeps no replies to reuse", name.text);
-            self.report(scope.warning("flow::no_cache", at, message));
-        }
         let kind = self.kind(scope, id, name, written, &mut inputs);
         let retry = written.retry.as_ref().map(|retry| {
             let initial = retry.initial.unwrap_or(FIRST_PAUSE);

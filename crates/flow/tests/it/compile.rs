@@ -603,17 +603,6 @@ nodes:
 }
 
 #[test]
-fn a_cache_that_this_version_does_not_keep_is_warned_of() {
-    check_problems(
-        "outputs: {}\nnodes:\n- {name: a, type: expression, expression: '1', cache: true}\n- {name: b, type: expression, expression: '1', cache: false}\n",
-        &[],
-        &[
-            "warning flow::no_cache f/flow.dag.yaml:3:48: `cache` of node `a` has no effect: this version keeps no replies to reuse",
-        ],
-    );
-}
-
-#[test]
 fn half_a_chat_is_warned_of() {
     check_problems(
         "inputs: {chat_history: {type: list}, q: {type: string, is_chat_input: true}}\noutputs: {}\nnodes: []\n",

@@ -1,0 +1,206 @@
+//! The rows of a batch: found, mapped, and looked through before anything is paid for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sluicegate_dataset::{ColumnMapping, Dataset, Line as Row, MappingContext, RunRows, Source, Survey, Where};
+use sluicegate_events::{BatchData, Failure, RunId};
+use sluicegate_executor::batch::Line;
+use sluicegate_flow::coerce::InputError;
+use sluicegate_source::{Problem, SourceFile, Span};
+use sluicegate_store::Store;
+use sluicegate_value::Map;
+
+use super::asked::{Asked, OnBadLine};
+use super::memory::run_rows;
+use crate::commands::runs::store_error;
+use crate::error::CliError;
+use crate::prepared::Prepared;
+use crate::session::Session;
+use crate::takes::Takes;
+use crate::terminal::show_problems;
+
+/// The rows of a batch, ready to be read again as they were looked through.
+pub(crate) struct Data {
+    dataset: Dataset,
+    mapping: Arc<ColumnMapping>,
+    takes: Arc<Takes>,
+    survey: Survey,
+    earlier: Option<(Store, RunId)>,
+    on_bad_line: OnBadLine,
+    /// What was asked for.
+    sources: Vec<String>,
+}
+
+impl Data {
+    /// Finds, maps and looks through. `spool` is where standard input is kept.
+    pub(crate) fn prepare(
+        session: &Session,
+        prepared: &Prepared,
+        asked: &Asked,
+        spool: &Path,
+    ) -> Result<Self, CliError> {
+        let earlier = asked.run.as_deref().map(|run| earlier_run(session, run)).transpose()?;
+        let sources: Vec<Source> = asked.data.iter().map(|name| source(name, session, spool)).collect();
+        let mut dataset = match (&sources[..], &earlier) {
+            ([], None) => return Err(no_data(prepared)),
+            ([], Some(_)) => Dataset::of_run_only(),
+            (sources, _) => Dataset::open(sources)?,
+        };
+        let mut filters = Vec::new();
+        if let Some(text) = &asked.filter {
+            let file = SourceFile::new("--where", text.clone());
+            let span = Span { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) };
+            filters.push(Where::parse(&file, span, text).map_err(|problem| CliError::Problems(vec![problem]))?);
+            dataset = dataset.with_filter(Where::parse(&file, span, text).map_err(|problem| vec![problem])?);
+        }
+        if let Some(limit) = asked.limit {
+            dataset = dataset.with_limit(limit);
+        }
+        let folder = asked.data.first().map(Path::new).filter(|path| path.is_absolute());
+        let folder = folder.map(|path| if path.is_dir() { path } else { path.parent().unwrap_or(path) });
+        let takes = prepared.takes(session, folder)?;
+        let plan = &takes.plan;
+        // An input that the section gives has a default as good as the flow's own.
+        let optional = |name: &Arc<str>| plan.flex.as_ref().is_some_and(|flex| flex.optional.contains(name));
+        let inputs: Vec<(Arc<str>, bool)> = plan
+            .inputs
+            .iter()
+            .map(|(name, spec)| {
+                let has_default = spec.default.is_some() || takes.of_section.contains_key(name) || optional(name);
+                (name.clone(), has_default)
+            })
+            .collect();
+        let context = MappingContext {
+            inputs: &inputs,
+            takes_more: plan.flex.as_ref().is_some_and(|flex| flex.open),
+            has_data: !sources.is_empty(),
+            has_run: earlier.is_some(),
+        };
+        let (mapping, problems) = ColumnMapping::for_inputs(&asked.mapping, &context);
+        tell(session, problems)?;
+        let check = |row: &Row| {
+            let given = mapping.apply_to(row).map_err(|missing| missing.to_problem())?;
+            takes.inputs(&given).map(|_| ()).map_err(|errors| row.row.problem("data::input", in_words(&errors)))
+        };
+        let survey = dataset.survey(rows_of(&earlier)?, check);
+        let mut problems = mapping.check(&survey);
+        for filter in &filters {
+            problems.extend(filter.check(&survey.columns));
+        }
+        tell(session, problems)?;
+        let data = Self {
+            dataset: dataset.as_surveyed(&survey),
+            mapping: Arc::new(mapping),
+            takes: Arc::new(takes),
+            survey,
+            earlier,
+            on_bad_line: asked.on_bad_line,
+            sources: asked.data.clone(),
+        };
+        data.refuse_bad_lines(session)?;
+        Ok(data)
+    }
+
+    /// What is wrong with rows ends the batch before it begins, unless lines may fail for it.
+    fn refuse_bad_lines(&self, session: &Session) -> Result<(), CliError> {
+        let Survey { lines, bad_rows, refused, unmatched_rows, unmatched_run_lines, is_broken, .. } = &self.survey;
+        if unmatched_rows + unmatched_run_lines > 0 {
+            session.printer().warn(&format!(
+                "{unmatched_rows} rows have no line in the earlier run, and {unmatched_run_lines} of its lines have no row: \
+                 they are left out"
+            ));
+        }
+        let bad = bad_rows + refused;
+        if bad > 0 && (self.on_bad_line == OnBadLine::Stop || *is_broken) {
+            let mut problems = self.survey.bad_row_problems.clone();
+            problems.extend(self.survey.refusals.iter().cloned());
+            let told = problems.len() as u64;
+            session.printer().say(&show_problems(&problems, session.printer().colour()));
+            let more = if bad > told { format!(" ({told} are shown)") } else { String::new() };
+            let error = CliError::misused(format!("{bad} of {} rows are no inputs{more}", lines + bad_rows));
+            return Err(match is_broken {
+                true => error,
+                false => error.hint(
+                    "nothing was asked yet: correct the rows, or let only their lines fail by --on-bad-line fail-line",
+                ),
+            });
+        }
+        if lines + bad_rows == 0 {
+            return Err(CliError::misused("there are no rows to run")
+                .hint("look at the data, and at --where and --limit if they are given"));
+        }
+        Ok(())
+    }
+
+    /// What a batch over these rows records of them.
+    pub(crate) fn recorded(&self) -> BatchData {
+        BatchData {
+            sources: self.sources.clone(),
+            hash: self.survey.hash.clone(),
+            lines: self.survey.lines + self.survey.bad_rows,
+            column_mapping: self.mapping.to_map(),
+        }
+    }
+
+    /// The lines, read once more.
+    pub(crate) fn lines(&self) -> Result<impl Iterator<Item = Result<Line, String>> + use<>, CliError> {
+        let (mapping, takes) = (self.mapping.clone(), self.takes.clone());
+        let lines = self.dataset.lines(rows_of(&self.earlier)?);
+        Ok(lines.map(move |line| match line {
+            Ok(row) => Ok(Line { number: row.number, inputs: inputs(&mapping, &takes, &row) }),
+            Err(bad) if bad.is_fatal => Err(bad.problem.to_string()),
+            Err(bad) => Ok(Line { number: bad.number, inputs: Err(Failure::new("row", bad.problem.to_string())) }),
+        }))
+    }
+}
+
+fn inputs(mapping: &ColumnMapping, takes: &Takes, row: &Row) -> Result<Map, Failure> {
+    let given = mapping.apply_to(row).map_err(|missing| Failure::new("row", missing.to_string()))?;
+    let inputs = takes.inputs(&given).map_err(|errors| Failure::new("input", in_words(&errors)))?;
+    takes.hide_secrets(&inputs);
+    Ok(inputs)
+}
+
+fn in_words(errors: &[InputError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Warnings are said, errors end the command.
+fn tell(session: &Session, problems: Vec<Problem>) -> Result<(), CliError> {
+    if crate::session::any_error(&problems) {
+        return Err(CliError::Problems(problems));
+    }
+    if !problems.is_empty() {
+        session.printer().say(&show_problems(&problems, session.printer().colour()));
+    }
+    Ok(())
+}
+
+fn source(name: &str, session: &Session, spool: &Path) -> Source {
+    if name == "-" {
+        return Source::spooled("stdin", spool);
+    }
+    let shown = Path::new(name).strip_prefix(session.directory()).unwrap_or(Path::new(name));
+    Source::new(PathBuf::from(name)).named(&shown.to_string_lossy())
+}
+
+fn no_data(prepared: &Prepared) -> CliError {
+    CliError::misused(format!("no data are named for flow `{}`", prepared.flow.name)).hint(
+        "write --data FILE (.jsonl, .json, .csv, .tsv, a folder, or - for standard input), or `data_path:` into the flow's section \
+         of config/config.yaml",
+    )
+}
+
+fn earlier_run(session: &Session, run: &str) -> Result<(Store, RunId), CliError> {
+    let (store, _) = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
+    let id = store.find(run).map_err(store_error)?;
+    if !store.is_batch(&id).map_err(store_error)? {
+        return Err(CliError::misused(format!("run `{id}` is no batch: it has no lines")));
+    }
+    Ok((store, id))
+}
+
+fn rows_of(earlier: &Option<(Store, RunId)>) -> Result<Option<RunRows<'static>>, CliError> {
+    earlier.as_ref().map(|(store, run)| run_rows(store, run).map_err(store_error)).transpose()
+}
