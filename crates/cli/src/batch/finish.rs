@@ -30,7 +30,7 @@ pub(crate) struct Ended<'a> {
 /// Says how it ended.
 pub(crate) fn finish(session: &Session, prepared: &Prepared, ended: &Ended<'_>) -> Result<Exit, CliError> {
     let printer = session.printer();
-    let Ended { report, output, took, json, warnings } = ended;
+    let Ended { report, output, took, json, told_failures, warnings } = ended;
     let paint = printer.painter();
     let mut parts = vec![prepared.flow.name.clone()];
     parts.extend(prepared.flow.environment.environment_name().map(ToOwned::to_owned));
@@ -50,7 +50,7 @@ pub(crate) fn finish(session: &Session, prepared: &Prepared, ended: &Ended<'_>) 
     }
     printer.say(&paint.dim(&harmless(&parts.join("  "))));
     // Few failures were told when they happened.
-    for failed in report.failures.iter().filter(|_| !ended.told_failures) {
+    for failed in report.failures.iter().filter(|_| !*told_failures) {
         let node = if failed.node.is_root() { String::new() } else { format!(", node `{}`", failed.node) };
         printer.say(&harmless(&format!("  line {}{node}: {}", failed.line, failed.failure.message)));
         if let Some(hint) = &failed.failure.hint {
@@ -58,7 +58,7 @@ pub(crate) fn finish(session: &Session, prepared: &Prepared, ended: &Ended<'_>) 
         }
     }
     let untold = report.lines.failed.saturating_sub(report.failures.len() as u64);
-    if untold > 0 && !report.failures.is_empty() && !ended.told_failures {
+    if untold > 0 && !report.failures.is_empty() && !*told_failures {
         printer.say(&format!("  and {untold} more: sluicegate runs lines {} --status failed", report.run));
     }
     if report.repeated_calls > 0 || report.repeated_nodes > 0 {
