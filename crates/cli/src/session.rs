@@ -18,11 +18,13 @@ use crate::prepared::durability;
 use crate::terminal::{Printer, show_problems};
 
 /// Where a command stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     printer: Printer,
     directory: PathBuf,
     process: Vec<(String, String)>,
+    /// Whether nobody is going to be asked, so that connections need no keys.
+    without_keys: bool,
 }
 
 /// A flow, found.
@@ -73,7 +75,12 @@ impl Session {
         let process = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(Self { printer, directory: plain(directory), process })
+        Ok(Self { printer, directory: plain(directory), process, without_keys: false })
+    }
+
+    /// The same, where nobody is going to be asked: connections need no keys.
+    pub(crate) fn replaying(&self, replaying: bool) -> Self {
+        Self { without_keys: replaying, ..self.clone() }
     }
 
     pub(crate) fn printer(&self) -> &Printer {
@@ -264,7 +271,10 @@ impl Session {
             Wanted::Chosen(environment) => (*environment, None),
         };
         let process = self.process.iter().filter(|(name, _)| Some(name.as_str()) != hidden).cloned();
-        let variables = Variables::new(process).with_nearest_dot_env(&project.root)?;
+        let mut variables = Variables::new(process).with_nearest_dot_env(&project.root)?;
+        if self.without_keys {
+            variables = variables.without_keys();
+        }
         Ok(Settings::load(project, &variables, environment, Vec::new())?)
     }
 }

@@ -54,7 +54,8 @@ pub(crate) fn resolve(leaf: &Leaf, key: &str, variables: &Variables) -> Result<S
                 Piece::Variable { name, default, braced, written } => {
                     let found = variables.get(name);
                     // As in a shell, `:-` stands in for an empty variable too.
-                    match found.filter(|found| default.is_none() || !found.value.is_empty()) {
+                    let spare = variables.stand_in(key);
+                    match found.filter(|found| (default.is_none() && spare.is_none()) || !found.value.is_empty()) {
                         Some(found) => {
                             replaced.push_str(found.value);
                             used.push((name.into(), found.origin));
@@ -62,6 +63,7 @@ pub(crate) fn resolve(leaf: &Leaf, key: &str, variables: &Variables) -> Result<S
                         None if default.is_some() => {
                             stand_in(default.unwrap_or(""), variables, &mut replaced, &mut used)
                         }
+                        None if braced && spare.is_some() => replaced.push_str(spare.unwrap_or_default()),
                         None if braced => unset = unset.take().or_else(|| Some(name.to_owned())),
                         None => replaced.push_str(written),
                     }

@@ -79,6 +79,9 @@ pub const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 pub const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
 /// The folders in which commands are looked for; every system has it, so it is not in the table.
 pub const PATH: &str = "PATH";
+/// What connections have in place of variables that are not set, where nobody is going to be asked: an address that is
+/// nobody's, and as good a key as any.
+pub const STAND_IN: &str = "https://replayed.invalid";
 /// Anything: no colours.
 pub const NO_COLOR: &str = "NO_COLOR";
 
@@ -223,6 +226,7 @@ pub struct Variables {
     process: Arc<BTreeMap<String, String>>,
     dot_env: Arc<BTreeMap<String, String>>,
     dot_env_name: Arc<str>,
+    without_keys: bool,
 }
 
 /// A variable's value, and who set it.
@@ -264,6 +268,17 @@ impl Variables {
         let text = std::fs::read_to_string(&file)
             .map_err(|error| vec![Problem::error("config::unreadable", format!("`{name}` cannot be read: {error}"))])?;
         self.with_dot_env(&name, &text)
+    }
+
+    /// Lets connections have [`STAND_IN`] where a variable is not set: nobody is going to be asked.
+    #[must_use]
+    pub fn without_keys(self) -> Self {
+        Self { without_keys: true, ..self }
+    }
+
+    /// What stands in for a variable that is not set, in the setting with this dotted key.
+    pub(crate) fn stand_in(&self, key: &str) -> Option<&'static str> {
+        (self.without_keys && key.starts_with("connections.")).then_some(STAND_IN)
     }
 
     /// A variable: the process's, else that of `.env`.

@@ -158,11 +158,9 @@ pub(crate) struct BatchArgs {
 /// Runs a flow over a data set, or goes on with that.
 pub(crate) fn batch(session: &Session, args: BatchArgs) -> Result<Exit, CliError> {
     check_address(args.deploy_traces.as_deref())?;
+    let session = &session.replaying(args.kept.replay.is_some());
     match &args.resume {
-        Some(run) => {
-            let run = run.clone();
-            resume(session, &args, &run)
-        }
+        Some(run) => resume(session, &args, run),
         None => begin(session, &args),
     }
 }

@@ -81,6 +81,7 @@ pub(crate) struct RunArgs {
 
 /// Runs a flow on one input.
 pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError> {
+    let session = &session.replaying(args.kept.replay.is_some());
     let printer = session.printer();
     // `run --inputs q=x FLOW`: the flag takes all it gets, and what is no pair is meant as the flow.
     let last_is_flow = args.flow.is_none() && args.inputs.last().is_some_and(|last| !last.contains('='));
