@@ -89,6 +89,23 @@ impl Data {
             problems.extend(filter.check(&survey.columns));
         }
         tell(session, problems)?;
+        let mapped = mapping.to_map();
+        // As in prompt flow, which surprises whoever sees it first.
+        let kept = inputs.iter().filter(|(name, has_default)| {
+            *has_default && !mapped.contains_key(name) && survey.columns.exists(name)
+        });
+        let kept: Vec<&str> = kept.map(|(name, _)| &**name).collect();
+        if !kept.is_empty() {
+            let names: Vec<String> = kept.iter().map(|name| format!("`{name}`")).collect();
+            let flags: Vec<String> = kept.iter().map(|name| format!("{name}='${{data.{name}}}'")).collect();
+            session.printer().warn(&format!(
+                "inputs with a default keep it unless they are mapped: {} {} a column of the data; to take it, write \
+                 --column-mapping {}",
+                names.join(", "),
+                if kept.len() == 1 { "is also" } else { "are each also" },
+                flags.join(" ")
+            ));
+        }
         let data = Self {
             dataset: dataset.as_surveyed(&survey),
             mapping: Arc::new(mapping),
