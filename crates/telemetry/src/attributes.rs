@@ -1,6 +1,7 @@
 //! Attributes of a span in the making.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value as Attribute};
 use sluicegate_events::Failure;
@@ -17,11 +18,33 @@ pub(crate) struct Content {
     pub(crate) limit: usize,
 }
 
+/// Attributes of a usual span.
+const USUAL_COUNT: usize = 20;
+
 /// Attributes of a span in the making; what is not known is not there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Attributes(pub(crate) Vec<KeyValue>);
 
+impl Default for Attributes {
+    /// None yet, and room for as many as a span has.
+    fn default() -> Self {
+        Self(Vec::with_capacity(USUAL_COUNT))
+    }
+}
+
 impl Attributes {
+    /// Says what was not said before: [`Attributes::set`] without the search.
+    pub(crate) fn add(&mut self, name: &'static str, value: impl Into<Attribute>) {
+        debug_assert!(self.0.iter().all(|pair| pair.key.as_str() != name), "`{name}` is there");
+        self.0.push(KeyValue::new(name, value));
+    }
+
+    pub(crate) fn add_some(&mut self, name: &'static str, value: Option<impl Into<Attribute>>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Attribute>) {
         let value = value.into();
         match self.0.iter_mut().find(|pair| pair.key.as_str() == name) {
@@ -55,15 +78,23 @@ impl Attributes {
         if !content.capture {
             return;
         }
-        let (text, mime) = match value {
-            Value::Str(text) => (cut(text, content.limit), "text/plain"),
+        let (text, mime): (StringValue, _) = match value {
+            Value::Str(text) if text.len() <= content.limit => (Arc::clone(text).into(), "text/plain"),
+            Value::Str(text) => (cut(text, content.limit).into(), "text/plain"),
             other => {
-                let told = without_vectors(other).unwrap_or_else(|| other.clone());
-                (cut(&told.to_json(), content.limit), "application/json")
+                let told = without_vectors(other);
+                (json(told.as_ref().unwrap_or(other), content.limit).into(), "application/json")
             }
         };
         self.set(name, text);
         self.set(mime_name, mime);
+    }
+
+    /// A map as content.
+    pub(crate) fn set_map(&mut self, content: Content, names: (&'static str, &'static str), map: &Map) {
+        if content.capture {
+            self.set_content(content, names, &map.clone().into());
+        }
     }
 
     /// What the author of a node's code adds to a span, under the author's names.
@@ -77,7 +108,7 @@ impl Attributes {
                 Value::Int(number) => (*number).into(),
                 Value::Float(number) => (*number).into(),
                 Value::Str(text) => cut(text, content.limit).into(),
-                other => cut(&other.to_json(), content.limit).into(),
+                other => json(other, content.limit).into(),
             };
             match self.0.iter_mut().find(|pair| pair.key.as_str() == &**name) {
                 // What we say of a span is not for its author to change.
@@ -91,23 +122,8 @@ impl Attributes {
     /// JSON as content, under a name of its own.
     pub(crate) fn set_json(&mut self, content: Content, name: &'static str, value: &Value) {
         if content.capture {
-            self.set(name, cut(&value.to_json(), content.limit));
+            self.set(name, json(value, content.limit));
         }
-    }
-
-    /// Bytes of memory, roughly.
-    pub(crate) fn weight(pairs: &[KeyValue]) -> usize {
-        pairs
-            .iter()
-            .map(|pair| {
-                let value = match &pair.value {
-                    Attribute::String(text) => text.as_str().len(),
-                    Attribute::Array(Array::String(texts)) => texts.iter().map(|text| text.as_str().len() + 24).sum(),
-                    _ => 8,
-                };
-                64 + value
-            })
-            .sum()
     }
 }
 
@@ -158,6 +174,12 @@ fn without_vectors(value: &Value) -> Option<Value> {
         }
         _ => None,
     }
+}
+
+/// At most about `limit` bytes of a value's JSON.
+fn json(value: &Value, limit: usize) -> String {
+    let text = value.to_json();
+    if text.len() <= limit { text } else { cut(&text, limit) }
 }
 
 /// At most about `limit` bytes of a text, and how many were left out.

@@ -1,21 +1,18 @@
 //! The thread that sends spans: its own runtime, its own client, and an end that comes in time.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::TelemetryResourceDetector;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::http::{Answered, SendFailure, Sender};
+use crate::TelemetrySettings;
+use crate::http::{SendFailure, Sender};
 use crate::queue::Queue;
-use crate::{TelemetrySettings, names};
+use crate::request::Envelope;
 
 /// Tries of one batch while the collector is thought to live.
 const ATTEMPTS: u32 = 3;
@@ -59,7 +56,8 @@ impl Delivery {
         Ok(Self { queue, closing, report })
     }
 
-    pub(crate) fn push(&self, span: SpanData) {
+    /// Hands over a `Span` in protobuf.
+    pub(crate) fn push(&self, span: &[u8]) {
         self.queue.push(span);
     }
 
@@ -93,8 +91,14 @@ fn work(
         }
     };
     let report = runtime.block_on(async {
-        let mut courier =
-            Courier { queue, closes, line: connect(&settings), is_dead: false, report: Report::default() };
+        let mut courier = Courier {
+            queue,
+            closes,
+            envelope: Envelope::new(&settings),
+            sender: Sender::new(&settings),
+            is_dead: false,
+            report: Report::default(),
+        };
         courier.carry(settings.delay).await;
         courier.report
     });
@@ -103,39 +107,11 @@ fn work(
     runtime.shutdown_background();
 }
 
-/// The exporter, and where its client tells how requests went.
-type Line = (SpanExporter, Arc<Mutex<Answered>>);
-
-fn connect(settings: &TelemetrySettings) -> Result<Line, String> {
-    let (sender, last) = Sender::new(settings)?;
-    let mut exporter = SpanExporter::builder()
-        .with_http()
-        .with_http_client(sender)
-        .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(&settings.endpoint)
-        .with_timeout(settings.timeout)
-        // Its own pauses would block this thread past the deadline.
-        .with_retry_policy(RetryPolicy::disabled())
-        .build()
-        .map_err(|error| error.to_string())?;
-    exporter.set_resource(&resource(settings));
-    Ok((exporter, last))
-}
-
-fn resource(settings: &TelemetrySettings) -> Resource {
-    let own = [KeyValue::new(names::SERVICE_VERSION, env!("CARGO_PKG_VERSION"))];
-    let given = settings.resource_attributes.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone()));
-    Resource::builder_empty()
-        .with_detector(Box::new(TelemetryResourceDetector))
-        .with_attributes(own.into_iter().chain(given))
-        .with_attribute(KeyValue::new(names::SERVICE_NAME, settings.service_name.clone()))
-        .build()
-}
-
 struct Courier<'a> {
     queue: &'a Queue,
     closes: watch::Receiver<Option<Instant>>,
-    line: Result<Line, String>,
+    envelope: Envelope,
+    sender: Result<Sender, String>,
     /// The last batch was not taken: further ones are tried once only, until one is.
     is_dead: bool,
     report: Report,
@@ -150,7 +126,7 @@ impl Courier<'_> {
                 return;
             }
             let count = batch.len() as u64;
-            if let Err(words) = self.deliver(batch).await {
+            if let Err(words) = self.deliver(self.envelope.around(&batch)).await {
                 self.lose(count, words);
                 self.is_dead = true;
                 // The command waits: a collector that just failed will not take the rest either.
@@ -189,10 +165,10 @@ impl Courier<'_> {
         }
     }
 
-    async fn deliver(&mut self, batch: Vec<SpanData>) -> Result<(), String> {
+    async fn deliver(&mut self, body: Bytes) -> Result<(), String> {
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(batch.clone()).await {
+            let failure = match self.attempt(body.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
@@ -214,36 +190,17 @@ impl Courier<'_> {
         }
     }
 
-    async fn attempt(&mut self, batch: Vec<SpanData>) -> Result<(), SendFailure> {
-        let (exporter, last) = match &self.line {
-            Ok(line) => line,
-            Err(words) => {
-                let words = words.clone();
-                return Err(SendFailure { words, answered: false, may_pass: false, retry_after: None });
-            }
+    async fn attempt(&mut self, body: Bytes) -> Result<(), SendFailure> {
+        let final_failure = |words| SendFailure { words, answered: false, may_pass: false, retry_after: None };
+        let sender = self.sender.as_ref().map_err(|words| final_failure(words.clone()))?;
+        let rejected = tokio::select! {
+            outcome = sender.send(body) => outcome?,
+            () = deadline(self.closes.clone()) => return Err(final_failure("it did not answer in time".to_owned())),
         };
-        let outcome = tokio::select! {
-            outcome = exporter.export(batch) => outcome,
-            () = deadline(self.closes.clone()) => {
-                let words = "it did not answer in time".to_owned();
-                return Err(SendFailure { words, answered: false, may_pass: false, retry_after: None });
-            }
-        };
-        let answered = std::mem::take(&mut *last.lock().unwrap_or_else(PoisonError::into_inner));
-        match outcome {
-            Ok(()) => {
-                if answered.rejected > 0 {
-                    self.lose(answered.rejected, format!("it rejected them: {}", answered.rejected_words));
-                }
-                Ok(())
-            }
-            Err(error) => Err(answered.failure.unwrap_or_else(|| SendFailure {
-                words: error.to_string(),
-                answered: false,
-                may_pass: false,
-                retry_after: None,
-            })),
+        if rejected.spans > 0 {
+            self.lose(rejected.spans, format!("it rejected them: {}", rejected.words));
         }
+        Ok(())
     }
 
     fn lose(&mut self, count: u64, words: String) {

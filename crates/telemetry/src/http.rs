@@ -1,40 +1,34 @@
-//! The HTTP client under the exporter: sends our headers and no others, and remembers why a request failed, which the
-//! exporter itself does not tell.
+//! The HTTP client: posts requests with our headers and no others, and says why one failed.
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use opentelemetry_http::{HttpClient, HttpError, Request, Response, ResponseBodyTooLarge};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use crate::TelemetrySettings;
 
 /// More than any collector has to say.
 const MOST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// Sends the exporter's requests.
+/// Posts requests to one collector.
 pub(crate) struct Sender {
     client: reqwest::Client,
+    endpoint: Url,
     headers: HeaderMap,
-    last: Arc<Mutex<Answered>>,
 }
 
-/// How the last request went.
+/// What the collector says it did not take of a request that it took.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Answered {
-    /// Why it failed, if it did.
-    pub(crate) failure: Option<SendFailure>,
-    /// Spans that the collector says it rejected, though it took the request.
-    pub(crate) rejected: u64,
-    /// Why it did.
-    pub(crate) rejected_words: String,
+pub(crate) struct Rejected {
+    /// How many spans.
+    pub(crate) spans: u64,
+    /// Why.
+    pub(crate) words: String,
 }
 
 /// Why a request failed.
@@ -50,9 +44,9 @@ pub(crate) struct SendFailure {
 }
 
 impl Sender {
-    /// A client for the settings' endpoint, and where it tells how requests went. Must be called inside the runtime
-    /// that will use it.
-    pub(crate) fn new(settings: &TelemetrySettings) -> Result<(Self, Arc<Mutex<Answered>>), String> {
+    /// A client for the settings' endpoint. Must be called inside the runtime that will use it.
+    pub(crate) fn new(settings: &TelemetrySettings) -> Result<Self, String> {
+        let endpoint = Url::parse(&settings.endpoint).map_err(|error| error.to_string())?;
         // Somebody else in the process may have been first; both mean ring.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -85,76 +79,44 @@ impl Sender {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        let last = Arc::default();
-        Ok((Self { client, headers, last: Arc::clone(&last) }, last))
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        Ok(Self { client, endpoint, headers })
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (parts, body) = request.into_parts();
-        // Of the exporter's headers only those that describe the body: it would add others from the environment.
-        let mut headers = self.headers.clone();
-        for name in [reqwest::header::CONTENT_TYPE, reqwest::header::CONTENT_ENCODING] {
-            if let Some(value) = parts.headers.get(&name) {
-                headers.insert(name, value.clone());
-            }
-        }
-        let sent = self.client.post(parts.uri.to_string()).headers(headers).body(body).send().await;
-        let mut answer = sent.map_err(|error| self.unanswered(error))?;
+    /// Posts an `ExportTraceServiceRequest`.
+    pub(crate) async fn send(&self, body: Bytes) -> Result<Rejected, SendFailure> {
+        let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).body(body);
+        let mut answer = request.send().await.map_err(SendFailure::unanswered)?;
         let status = answer.status();
         let retry_after = answer.headers().get(RETRY_AFTER).cloned();
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.unanswered(error))? {
+        while let Some(chunk) = answer.chunk().await.map_err(SendFailure::unanswered)? {
             if body.len() + chunk.len() > MOST_ANSWER_BYTES {
-                return Err(Box::new(ResponseBodyTooLarge::new()));
+                let words = "its answer is too long".to_owned();
+                return Err(SendFailure { words, answered: true, may_pass: false, retry_after: None });
             }
             body.extend_from_slice(&chunk);
         }
-        let body = body.freeze();
-
-        let mut answered = Answered::default();
-        if status.is_success() {
-            let said = ExportTraceServiceResponse::decode(body.clone()).ok().and_then(|said| said.partial_success);
-            if let Some(said) = said {
-                answered.rejected = said.rejected_spans.try_into().unwrap_or(0);
-                answered.rejected_words = said.error_message;
-            }
-        } else {
+        if !status.is_success() {
             let seconds = retry_after.as_ref().and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            answered.failure = Some(SendFailure {
+            return Err(SendFailure {
                 words: format!("it answered {status}"),
                 answered: true,
                 may_pass: matches!(status.as_u16(), 429 | 502 | 503 | 504),
                 retry_after: seconds.map(Duration::from_secs),
             });
         }
-        self.remember(answered);
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        Ok(response)
-    }
-
-    fn unanswered(&self, error: reqwest::Error) -> HttpError {
-        let words = if error.is_timeout() { "it did not answer in time".to_owned() } else { innermost(&error) };
-        let failure = SendFailure { words, answered: false, may_pass: true, retry_after: None };
-        self.remember(Answered { failure: Some(failure), ..Answered::default() });
-        Box::new(error.without_url())
-    }
-
-    fn remember(&self, answered: Answered) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = answered;
+        let said = ExportTraceServiceResponse::decode(body).ok().and_then(|said| said.partial_success);
+        let rejected =
+            said.map(|said| Rejected { spans: said.rejected_spans.try_into().unwrap_or(0), words: said.error_message });
+        Ok(rejected.unwrap_or_default())
     }
 }
 
-impl HttpClient for Sender {
-    fn send_bytes<'life0, 'async_trait>(
-        &'life0 self,
-        request: Request<Bytes>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Bytes>, HttpError>> + Send + 'async_trait>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        Box::pin(self.send(request))
+impl SendFailure {
+    fn unanswered(error: reqwest::Error) -> Self {
+        let words = if error.is_timeout() { "it did not answer in time".to_owned() } else { innermost(&error) };
+        Self { words, answered: false, may_pass: true, retry_after: None }
     }
 }
 

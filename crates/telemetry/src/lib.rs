@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  the run's thread                               a thread of our own
-//!  event ─► SpanFold ─► finished span ─► queue ─► batches ─► POST …/v1/traces
-//!           (open spans, bounded)        (bounded: what does not fit is dropped and counted)
+//!  event ─► SpanFold ─► finished span ─► bytes ─► queue ─► requests ─► POST …/v1/traces
+//!           (open spans, bounded)                 (bounded: what does not fit is dropped and counted)
 //! ```
 //!
 //! The only crate that knows OpenTelemetry. It makes no ids and decides no sampling: the executor did, before the
@@ -18,8 +18,13 @@ mod http;
 mod listener;
 mod model_call;
 pub mod names;
+mod node;
+mod open;
 mod queue;
+mod request;
+mod runs;
 mod settings;
+mod wire;
 
 pub use listener::Telemetry;
 pub use settings::{FromVariables, Switch, TelemetrySettings, VARIABLES};

@@ -6,6 +6,7 @@ use crate::TelemetrySettings;
 use crate::attributes::Content;
 use crate::delivery::{Delivery, Report};
 use crate::fold::SpanFold;
+use crate::wire;
 
 /// Tells a collector about runs.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Telemetry {
     /// Why there is no thread that sends; spans are counted as lost then.
     unable: Option<String>,
     unsent: u64,
+    /// The span that ended last, in protobuf; kept for its room.
+    written: Vec<u8>,
 }
 
 impl Telemetry {
@@ -24,18 +27,20 @@ impl Telemetry {
     pub fn start(settings: TelemetrySettings) -> Self {
         let content = Content { capture: settings.capture_content, limit: settings.content_limit };
         let fold = SpanFold::new(content, settings.queue_limit);
-        Self { settings, fold, delivery: None, unable: None, unsent: 0 }
+        Self { settings, fold, delivery: None, unable: None, unsent: 0, written: Vec::new() }
     }
 
     /// Learns what happened before a run was resumed: the run's name, and the spans that had begun and not ended. Those
     /// that go on now keep their beginnings; those that the crash cut off are told as interrupted, where they were
     /// heard of last. What had ended was told by the process of that time.
+    ///
+    /// May be called more than once: for the events of the run itself, and for those of each line that goes on.
     pub fn hear_past(&mut self, past: &[Event]) {
         self.fold.hear_past(past);
     }
 
     fn fold(&mut self, step: impl FnOnce(&mut SpanFold, &mut dyn FnMut(opentelemetry_sdk::trace::SpanData))) {
-        let Self { settings, fold, delivery, unable, unsent } = self;
+        let Self { settings, fold, delivery, unable, unsent, written } = self;
         step(fold, &mut |span| {
             if delivery.is_none() && unable.is_none() {
                 match Delivery::start(settings) {
@@ -44,7 +49,11 @@ impl Telemetry {
                 }
             }
             match delivery {
-                Some(delivery) => delivery.push(span),
+                Some(delivery) => {
+                    written.clear();
+                    wire::write_span(&span, written);
+                    delivery.push(written);
+                }
                 None => *unsent += 1,
             }
         });

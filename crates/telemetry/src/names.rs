@@ -120,6 +120,27 @@ names! {
     RUN_COST = "sluicegate.run.cost";
     /// The line of a batch.
     LINE = "sluicegate.line";
+    /// How a line ended: `completed`, `failed`, `cancelled`. `sluicegate.line` is a name itself, so that none can follow it
+    /// after a dot: stores that read dots as nesting could not hold both.
+    LINE_STATUS = "sluicegate.line_status";
+    /// The path of the node that made the line fail.
+    LINE_FAILED_NODE = "sluicegate.line_failed_node";
+    /// Tokens of a whole line's requests: like a run's, not `gen_ai.usage.*`.
+    LINE_INPUT_TOKENS = "sluicegate.line_input_tokens";
+    /// Tokens of a whole line's replies.
+    LINE_OUTPUT_TOKENS = "sluicegate.line_output_tokens";
+    /// US dollars of a whole line.
+    LINE_COST = "sluicegate.line_cost";
+    /// Calls of a line that were made again after a crash.
+    LINE_REPEATED_CALLS = "sluicegate.line_repeated_calls";
+    /// Nodes of a line that ran again since what was recorded of them could not be gone on with.
+    LINE_REPEATED_NODES = "sluicegate.line_repeated_nodes";
+    /// How many lines a batch has.
+    LINES_TOTAL = "sluicegate.lines.total";
+    /// How many of them have all outputs.
+    LINES_COMPLETED = "sluicegate.lines.completed";
+    /// How many of them failed.
+    LINES_FAILED = "sluicegate.lines.failed";
     /// The repeat of a case.
     REPEAT = "sluicegate.repeat";
     /// A node's kind.

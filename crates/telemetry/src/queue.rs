@@ -3,13 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::Notify;
 
-use crate::fold;
-
-/// The most bytes of spans that wait: a dead collector and large contents must not fill the memory.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// The most bytes of spans that wait: a dead collector and large contents must not fill the memory. Without content, that
+/// is as many spans as the default limit of their number.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// The most bytes of a batch: collectors refuse requests beyond some 20 MB.
 const MOST_BATCH_BYTES: usize = 8 * 1024 * 1024;
@@ -25,7 +23,7 @@ pub(crate) struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    spans: VecDeque<(SpanData, usize)>,
+    spans: VecDeque<Box<[u8]>>,
     bytes: usize,
     dropped: u64,
 }
@@ -35,16 +33,15 @@ impl Queue {
         Self { limit, batch: batch.max(1), waiting: Mutex::default(), arrived: Notify::new() }
     }
 
-    /// Adds a span, or drops and counts it if there is no room.
-    pub(crate) fn push(&self, span: SpanData) {
-        let weight = fold::weight(&span);
+    /// Adds a span, a `Span` in protobuf, or drops and counts it if there is no room.
+    pub(crate) fn push(&self, span: &[u8]) {
         let mut waiting = self.lock();
-        if waiting.spans.len() >= self.limit || waiting.bytes + weight > MOST_BYTES {
+        if waiting.spans.len() >= self.limit || waiting.bytes + span.len() > MOST_BYTES {
             waiting.dropped += 1;
             return;
         }
-        waiting.bytes += weight;
-        waiting.spans.push_back((span, weight));
+        waiting.bytes += span.len();
+        waiting.spans.push_back(span.into());
         let count = waiting.spans.len();
         drop(waiting);
         if count == 1 || count == self.batch {
@@ -53,17 +50,17 @@ impl Queue {
     }
 
     /// Takes the oldest spans, as many as a request may carry.
-    pub(crate) fn take_batch(&self) -> Vec<SpanData> {
+    pub(crate) fn take_batch(&self) -> Vec<Box<[u8]>> {
         let mut waiting = self.lock();
         let mut batch = Vec::new();
         let mut bytes = 0;
         while batch.len() < self.batch
-            && let Some((_, weight)) = waiting.spans.front()
-            && (batch.is_empty() || bytes + weight <= MOST_BATCH_BYTES)
-            && let Some((span, weight)) = waiting.spans.pop_front()
+            && let Some(length) = waiting.spans.front().map(|span| span.len())
+            && (batch.is_empty() || bytes + length <= MOST_BATCH_BYTES)
+            && let Some(span) = waiting.spans.pop_front()
         {
-            bytes += weight;
-            waiting.bytes -= weight;
+            bytes += length;
+            waiting.bytes -= length;
             batch.push(span);
         }
         batch

@@ -6,7 +6,12 @@ use sluicegate_value::{Map, Value};
 use crate::sample::{RUN, Story, named, told};
 
 fn started(name: &str, inputs: Value) -> EventKind {
-    let attributes = Map::from([("team", Value::from("a")), ("openinference.span.kind", Value::from("forged"))]);
+    let attributes = Map::from([
+        ("team", Value::from("a")),
+        ("openinference.span.kind", Value::from("forged")),
+        ("sluicegate.run.id", Value::from("forged")),
+        ("sluicegate.node.path", Value::from("forged")),
+    ]);
     EventKind::SpanStarted { name: name.into(), span_type: "Retrieval".into(), inputs, attributes }
 }
 
@@ -32,6 +37,8 @@ fn what_code_traces_stands_below_its_node_with_inputs_output_and_error() {
     assert_eq!(named(&spans, "inner").parent_id.as_ref(), Some(&search.span_id));
     let attribute = |name: &str| search.attributes.get(name).map(ToString::to_string).unwrap_or_default();
     assert_eq!(attribute("openinference.span.kind"), "\"RETRIEVER\"");
+    assert_eq!(attribute("sluicegate.run.id"), "\"0193ab\"");
+    assert_eq!(attribute("sluicegate.node.path"), "\"n\"");
     assert_eq!(attribute("input.value"), r#""{\"q\":\"tides\"}""#);
     assert_eq!(attribute("output.value"), "\"found\"");
     assert_eq!((attribute("team").as_str(), attribute("hits").as_str()), ("\"a\"", "3"));

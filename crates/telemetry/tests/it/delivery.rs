@@ -9,6 +9,7 @@ use sluicegate_telemetry::{Telemetry, TelemetrySettings};
 use sluicegate_testkit::receiver::{Answer, Receiver};
 use sluicegate_value::Value;
 
+use crate::batch::many_lines;
 use crate::sample::{Story, completed, settings, whole_run};
 
 /// As many nodes, begun and ended.
@@ -47,6 +48,46 @@ fn five_thousand_spans_in_a_burst_all_arrive() {
     assert_eq!(ids.len(), 5_000);
     assert_eq!(receiver.spans().len(), 5_000, "none twice");
     assert!(receiver.requests().iter().all(|request| request.spans <= 512));
+}
+
+#[test]
+fn five_thousand_lines_in_a_burst_all_arrive() {
+    let receiver = Receiver::start();
+    let events = many_lines(5_000);
+    let settings = TelemetrySettings { flush_deadline: Duration::from_secs(120), ..settings(receiver.address()) };
+    hear_all(&mut Telemetry::start(settings), &events).unwrap();
+    let spans = receiver.spans();
+    let ids: HashSet<(&str, &str)> = spans.iter().map(|span| (&*span.trace_id, &*span.span_id)).collect();
+    assert_eq!((ids.len(), spans.len()), (15_001, 15_001));
+}
+
+/// If it waited for anything the test would not end: no request is ever answered, and none may time out.
+#[test]
+fn nobody_who_hears_waits_for_a_collector() {
+    let receiver = Receiver::start();
+    receiver.answer(Answer::Hang);
+    let hour = Duration::from_secs(3_600);
+    let settings = TelemetrySettings {
+        timeout: hour,
+        flush_deadline: Duration::from_millis(100),
+        queue_limit: 1_000,
+        ..settings(receiver.address())
+    };
+    let mut telemetry = Telemetry::start(settings);
+    let events = many_lines(5_000);
+    events.iter().for_each(|event| telemetry.hear(event).unwrap());
+    receiver.wait_for_requests(1);
+    events.iter().for_each(|event| telemetry.hear(event).unwrap());
+    let warning = telemetry.finish().unwrap_err().to_string();
+    assert!(warning.starts_with("30002 spans were not taken"), "{warning}");
+    assert_eq!(receiver.requests().len(), 1);
+}
+
+#[test]
+fn a_dead_collector_costs_a_batch_nothing_but_its_spans() {
+    let mut telemetry = Telemetry::start(settings(&nobodys_address()));
+    let warning = hear_all(&mut telemetry, &many_lines(1_000)).unwrap_err().to_string();
+    assert!(warning.starts_with("3001 spans were not taken"), "{warning}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in the checks that tests share, a failure is the test's")]
 
+mod batch;
 mod calls;
 mod code;
 mod delivery;
