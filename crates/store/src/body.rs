@@ -6,19 +6,15 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _};
-use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 use sluicegate_events::Event;
 use sluicegate_value::hash;
 
-use crate::StoreError;
+use crate::{StoreError, json};
 
 /// From this many bytes of JSON on, a value is kept once, by its hash.
 pub(crate) const STORED_FROM: usize = 32 * 1024;
-
-/// Deeper JSON is refused on both ways: its reader is recursive, and a thread's stack is small. (Values from outside
-/// nest at most 128 deep; flows may wrap them a few times.)
-const MAX_DEPTH: usize = 256;
 
 const MARK: &str = "$stored";
 
@@ -28,24 +24,28 @@ pub(crate) struct Stored {
     pub(crate) json: String,
 }
 
-/// The row's text, and what was taken out of it.
-pub(crate) fn write(event: &Event) -> Result<(String, Vec<Stored>), String> {
-    let whole = serde_json::to_string(event).map_err(|error| error.to_string())?;
-    if depth(&whole) > MAX_DEPTH {
-        return Err(format!("event {} nests deeper than {MAX_DEPTH} lists and maps", event.seq));
+/// Writes the row's text into `text`, in place of what is there, and returns what was taken out of it.
+pub(crate) fn write(event: &Event, text: &mut String) -> Result<Vec<Stored>, String> {
+    let mut bytes = std::mem::take(text).into_bytes();
+    bytes.clear();
+    serde_json::to_writer(&mut bytes, event).map_err(|error| error.to_string())?;
+    *text = String::from_utf8(bytes).map_err(|error| error.to_string())?;
+    if json::is_too_deep(text) {
+        return Err(format!("event {} nests deeper than {} lists and maps", event.seq, json::MAX_DEPTH));
     }
     // Most events are small: they go as they are.
-    if whole.len() < STORED_FROM && !whole.contains(MARK) {
-        return Ok((whole, Vec::new()));
+    if text.len() < STORED_FROM && !text.contains(MARK) {
+        return Ok(Vec::new());
     }
-    let mut tree = parse(&whole).map_err(|error| error.to_string())?;
+    let mut tree: Json = json::read(text)?;
     let mut taken = Vec::new();
     if let Json::Object(fields) = &mut tree {
         for field in fields.values_mut() {
             take_out(field, &mut taken);
         }
     }
-    Ok((tree.to_string(), taken))
+    *text = tree.to_string();
+    Ok(taken)
 }
 
 /// The row's text with everything in its place again, as JSON text.
@@ -64,13 +64,13 @@ pub(crate) fn whole_text(place: &Path, connection: &Connection, body: String) ->
 
 /// The event of a row.
 pub(crate) fn read(place: &Path, connection: &Connection, body: String) -> Result<Event, StoreError> {
+    part(place, connection, body)
+}
+
+/// Some fields of a row's event, without the others.
+pub(crate) fn part<T: DeserializeOwned>(place: &Path, connection: &Connection, body: String) -> Result<T, StoreError> {
     let whole = whole_text(place, connection, body)?;
-    if depth(&whole) > MAX_DEPTH {
-        return Err(StoreError::damaged(place, "an event nests too deep"));
-    }
-    let mut reader = serde_json::Deserializer::from_str(&whole);
-    reader.disable_recursion_limit();
-    Event::deserialize(&mut reader).map_err(|error| StoreError::damaged(place, format!("an event reads: {error}")))
+    json::read(&whole).map_err(|error| StoreError::damaged(place, format!("an event reads: {error}")))
 }
 
 /// Bottom up: the smallest parts that are large leave first, so that a text of 40 KiB is the same blob as a node's
@@ -101,7 +101,7 @@ fn take_out(value: &mut Json, taken: &mut Vec<Stored>) -> usize {
 
 fn put_back(place: &Path, connection: &Connection, value: &mut Json, level: usize) -> Result<(), StoreError> {
     // Blobs may hold blobs; a file that was tampered with could hold a circle.
-    if level > MAX_DEPTH {
+    if level > json::MAX_DEPTH {
         return Err(StoreError::damaged(place, "its blobs nest too deep"));
     }
     match value {
@@ -139,33 +139,5 @@ fn fetch(place: &Path, connection: &Connection, sha256: &str) -> Result<Json, St
 }
 
 fn parse_row(place: &Path, text: &str) -> Result<Json, StoreError> {
-    if depth(text) > MAX_DEPTH {
-        return Err(StoreError::damaged(place, "an event nests too deep"));
-    }
-    parse(text).map_err(|error| StoreError::damaged(place, format!("an event reads: {error}")))
-}
-
-fn parse(text: &str) -> Result<Json, serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.disable_recursion_limit();
-    Json::deserialize(&mut reader)
-}
-
-/// How deep lists and maps nest in JSON text, found without recursion.
-fn depth(json: &str) -> usize {
-    let (mut now, mut most, mut in_text, mut escaped) = (0usize, 0usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => {
-                now += 1;
-                most = most.max(now);
-            }
-            b']' | b'}' if !in_text => now = now.saturating_sub(1),
-            _ => {}
-        }
-    }
-    most
+    json::read(text).map_err(|error| StoreError::damaged(place, format!("an event reads: {error}")))
 }

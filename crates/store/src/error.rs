@@ -74,6 +74,34 @@ pub enum StoreError {
         /// What is wrong with it.
         message: String,
     },
+    /// Whoever was told what was read could not take it.
+    #[error("cannot write what was read: {message}")]
+    NotTaken {
+        /// What the system said.
+        message: String,
+    },
+    /// There is no cassette to replay.
+    #[error("there is no cassette in `{place}`")]
+    NoCassette {
+        /// The folder.
+        place: String,
+    },
+    /// Another process records this cassette.
+    #[error("the cassette in `{place}` is being recorded by another process")]
+    CassetteHeld {
+        /// The folder.
+        place: String,
+    },
+    /// A line of a cassette is no recorded call.
+    #[error("`{place}` line {line} is no recorded call: {message}")]
+    DamagedCassette {
+        /// The file.
+        place: String,
+        /// The line in it, from 1.
+        line: u64,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The file cannot be read or written.
     #[error("cannot use `{place}`: {message}")]
     File {
@@ -95,6 +123,10 @@ impl StoreError {
 
     pub(crate) fn file(place: &Path, error: &std::io::Error) -> Self {
         Self::File { place: place.display().to_string(), message: error.to_string() }
+    }
+
+    pub(crate) fn not_taken(error: &std::io::Error) -> Self {
+        Self::NotTaken { message: error.to_string() }
     }
 
     pub(crate) fn damaged(place: &Path, message: impl Into<String>) -> Self {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sluicegate_events::{Event, RunId};
+use sluicegate_events::RunId;
 
 use crate::lock::{Lease, RunLock};
 use crate::{Command, RunFilter, RunJournal, RunReader, RunRow, StoreError, format, index};
@@ -78,21 +78,6 @@ impl Store {
     /// No such run, or a file that is damaged or from a later version.
     pub fn open_run(&self, run: &RunId) -> Result<RunReader, StoreError> {
         RunReader::open(run.clone(), self.existing(run)?, self.lock_place(run))
-    }
-
-    /// Takes a run over to go on with it, and returns what happened in it so far.
-    ///
-    /// # Errors
-    /// No such run; another process writes it ([`StoreError::Held`]); a damaged file.
-    pub fn resume_run(&self, run: &RunId, durability: Durability) -> Result<(RunJournal, Vec<Event>), StoreError> {
-        let place = self.existing(run)?;
-        let Some(lock) = RunLock::take(&self.lock_place(run))? else {
-            let pid = self.open_run(run).and_then(|reader| reader.lease()).ok().flatten().map(|lease| lease.pid);
-            return Err(StoreError::Held { run: run.to_string(), pid });
-        };
-        let connection = format::open_to_write(&place, durability)?;
-        let past = self.open_run(run)?.events()?;
-        Ok((RunJournal::start(run.clone(), place, connection, lock)?, past))
     }
 
     /// Who writes a run, or wrote it last.
@@ -184,16 +169,16 @@ impl Store {
         Ok(self.runs().join(format!("{run}.db")))
     }
 
-    fn existing(&self, run: &RunId) -> Result<PathBuf, StoreError> {
+    pub(crate) fn existing(&self, run: &RunId) -> Result<PathBuf, StoreError> {
         let place = self.run_place(run)?;
         if place.is_file() { Ok(place) } else { Err(StoreError::NoSuchRun { asked: run.to_string() }) }
     }
 
-    fn runs(&self) -> PathBuf {
+    pub(crate) fn runs(&self) -> PathBuf {
         self.root.join("runs")
     }
 
-    fn lock_place(&self, run: &RunId) -> PathBuf {
+    pub(crate) fn lock_place(&self, run: &RunId) -> PathBuf {
         self.runs().join(format!("{run}.lock"))
     }
 }

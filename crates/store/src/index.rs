@@ -10,13 +10,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use sluicegate_events::RunId;
+use sluicegate_events::{LineCounts, RunId};
 use sluicegate_model::Usage;
 
 use crate::{RunReader, RunRow, ShownStatus, Store, StoreError};
 
 /// Raised when the table changes; an index of another version is thrown away.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE runs (
@@ -32,7 +32,10 @@ CREATE TABLE runs (
     cached_input_tokens INTEGER,
     reasoning_tokens INTEGER,
     cost REAL,
-    failure TEXT
+    failure TEXT,
+    completed_lines INTEGER,
+    failed_lines INTEGER,
+    left_lines INTEGER
 ) WITHOUT ROWID;
 ";
 
@@ -50,12 +53,13 @@ pub(crate) fn rows(store: &Store) -> Result<Vec<RunRow>, StoreError> {
     for id in store.run_ids()? {
         let stamp = stamp(&store.run_place(&id)?);
         let row = match known.remove(&*id.0) {
-            Some((known_stamp, row)) if known_stamp == stamp => row,
+            // That nobody writes a run is not written in its file: it is looked at once more.
+            Some((known_stamp, row)) if known_stamp == stamp && !(is_open(&row) && store.is_running(&id)) => row,
             _ => {
                 let row = store.open_run(&id).and_then(|reader: RunReader| reader.row());
                 let row = row.unwrap_or_else(|error| unreadable(store, id, &error));
-                // Whether an unfinished run lives is not written in its file, so such a row would never grow stale.
-                if matches!(row.status, ShownStatus::Completed | ShownStatus::Failed) {
+                // What is running is about to change, and what is damaged may be another's half-made file.
+                if !matches!(row.status, ShownStatus::Running | ShownStatus::Damaged) {
                     changed.push((stamp, row.clone()));
                 }
                 row
@@ -70,6 +74,11 @@ pub(crate) fn rows(store: &Store) -> Result<Vec<RunRow>, StoreError> {
         let _ = write(index, &changed, &gone);
     }
     Ok(rows)
+}
+
+/// Whether somebody may go on with it.
+fn is_open(row: &RunRow) -> bool {
+    row.status == ShownStatus::Interrupted
 }
 
 fn open(place: &Path) -> rusqlite::Result<Connection> {
@@ -89,7 +98,7 @@ fn open(place: &Path) -> rusqlite::Result<Connection> {
 fn read(index: &Connection) -> rusqlite::Result<HashMap<String, (String, RunRow)>> {
     let mut statement = index.prepare(
         "SELECT id, stamp, flow, environment, status, started, finished, input_tokens, output_tokens,
-         cached_input_tokens, reasoning_tokens, cost, failure FROM runs",
+         cached_input_tokens, reasoning_tokens, cost, failure, completed_lines, failed_lines, left_lines FROM runs",
     )?;
     let mut found = HashMap::new();
     let mut rows = statement.query([])?;
@@ -97,8 +106,8 @@ fn read(index: &Connection) -> rusqlite::Result<HashMap<String, (String, RunRow)
         let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
             Ok(row.get::<_, Option<String>>(column)?.and_then(|text| text.parse().ok()))
         };
-        let tokens = |column: usize| -> rusqlite::Result<Option<u64>> {
-            Ok(row.get::<_, Option<i64>>(column)?.and_then(|tokens| tokens.try_into().ok()))
+        let count = |column: usize| -> rusqlite::Result<Option<u64>> {
+            Ok(row.get::<_, Option<i64>>(column)?.and_then(|count| count.try_into().ok()))
         };
         let id: String = row.get(0)?;
         let Some(status) = ShownStatus::from_name(&row.get::<_, String>(4)?) else { continue };
@@ -110,13 +119,17 @@ fn read(index: &Connection) -> rusqlite::Result<HashMap<String, (String, RunRow)
             started: time(5)?,
             finished: time(6)?,
             usage: Usage {
-                input_tokens: tokens(7)?,
-                output_tokens: tokens(8)?,
-                cached_input_tokens: tokens(9)?,
-                reasoning_tokens: tokens(10)?,
+                input_tokens: count(7)?,
+                output_tokens: count(8)?,
+                cached_input_tokens: count(9)?,
+                reasoning_tokens: count(10)?,
             },
             cost: row.get(11)?,
             failure: row.get(12)?,
+            lines: match (count(13)?, count(14)?, count(15)?) {
+                (Some(completed), Some(failed), Some(left)) => Some(LineCounts { completed, failed, left }),
+                _ => None,
+            },
         };
         found.insert(id, (row.get(1)?, shown));
     }
@@ -129,9 +142,10 @@ fn write(index: &mut Connection, changed: &[(String, RunRow)], gone: &[&String])
         transaction.execute("DELETE FROM runs WHERE id = ?1", [id])?;
     }
     for (stamp, row) in changed {
-        let tokens = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
+        let number = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok());
         transaction.execute(
-            "INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+             ?16)",
             rusqlite::params![
                 &*row.id.0,
                 stamp,
@@ -140,12 +154,15 @@ fn write(index: &mut Connection, changed: &[(String, RunRow)], gone: &[&String])
                 row.status.name(),
                 row.started.map(|time| time.to_string()),
                 row.finished.map(|time| time.to_string()),
-                tokens(row.usage.input_tokens),
-                tokens(row.usage.output_tokens),
-                tokens(row.usage.cached_input_tokens),
-                tokens(row.usage.reasoning_tokens),
+                number(row.usage.input_tokens),
+                number(row.usage.output_tokens),
+                number(row.usage.cached_input_tokens),
+                number(row.usage.reasoning_tokens),
                 row.cost,
                 row.failure,
+                number(row.lines.map(|lines| lines.completed)),
+                number(row.lines.map(|lines| lines.failed)),
+                number(row.lines.map(|lines| lines.left)),
             ],
         )?;
     }
@@ -178,5 +195,6 @@ fn unreadable(store: &Store, id: RunId, error: &StoreError) -> RunRow {
         usage: Usage::default(),
         cost: None,
         failure: (!is_running).then(|| error.to_string()),
+        lines: None,
     }
 }

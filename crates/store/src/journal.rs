@@ -20,8 +20,9 @@ use sluicegate_events::{Event, Journal, JournalError, RunId};
 use sluicegate_model::BoxFuture;
 use tokio::sync::oneshot;
 
+use crate::append::{Appender, Buffers};
 use crate::lock::{Lease, RunLock};
-use crate::{Command, StoreError, body, format};
+use crate::{Command, StoreError, format};
 
 /// Appends that share a commit. More would make the first of them wait for the last without need.
 const MOST_IN_A_COMMIT: usize = 4096;
@@ -51,7 +52,14 @@ impl RunJournal {
         Lease::of_this_process().write(&connection).map_err(|error| StoreError::sqlite(&place, &error))?;
         let (queue, requests) = channel();
         let identity = FileIdentity::of(&place);
-        let writer = Writer { place: place.clone(), identity, connection, broken: None, last_beat: Instant::now() };
+        let writer = Writer {
+            place: place.clone(),
+            identity,
+            connection,
+            buffers: Buffers::default(),
+            broken: None,
+            last_beat: Instant::now(),
+        };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || {
@@ -119,6 +127,7 @@ struct Writer {
     place: PathBuf,
     identity: Option<FileIdentity>,
     connection: Connection,
+    buffers: Buffers,
     /// The first failure. What follows it must fail too: a journal with a hole would lie.
     broken: Option<JournalError>,
     last_beat: Instant,
@@ -175,9 +184,11 @@ impl Writer {
         let beats = self.last_beat.elapsed() >= HEARTBEAT;
         let words = |error: rusqlite::Error| error.to_string();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(words)?;
+        let mut appender = Appender::new(&transaction, &mut self.buffers)?;
         for event in events.filter(|event| event.kind.is_recorded()) {
-            insert(&transaction, event)?;
+            appender.append(event)?;
         }
+        drop(appender);
         if beats {
             Lease::beat(&transaction, Timestamp::now()).map_err(words)?;
         }
@@ -193,46 +204,24 @@ impl Writer {
     }
 }
 
-fn insert(connection: &Connection, event: &Event) -> Result<(), String> {
-    let (text, stored) = body::write(event)?;
-    let words = |error: rusqlite::Error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::ConstraintViolation) => format!("event {} was written before", event.seq),
-        _ => error.to_string(),
-    };
-    for blob in stored {
-        connection
-            .prepare_cached("INSERT OR IGNORE INTO blobs (sha256, json) VALUES (?1, ?2)")
-            .and_then(|mut statement| statement.execute((blob.sha256, blob.json)))
-            .map_err(words)?;
-    }
-    let number = |number: u64| i64::try_from(number).map_err(|_| format!("{number} is too large a number"));
-    connection
-        .prepare_cached("INSERT INTO events (seq, at, line, path, kind, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-        .and_then(|mut statement| {
-            let (seq, line) = (number(event.seq), event.scope.line.map(number).transpose());
-            let (Ok(seq), Ok(line)) = (seq, line) else { return Err(rusqlite::Error::IntegralValueOutOfRange(0, 0)) };
-            let path = event.scope.path.to_string();
-            statement.execute((seq, event.at.to_string(), line, path, event.kind.name(), text))
-        })
-        .map_err(words)?;
-    Ok(())
-}
-
 /// Which file stands at a place: a deleted one has none, a replaced one another.
 #[derive(Debug, PartialEq, Eq)]
-struct FileIdentity(u64, u64);
+pub(crate) struct FileIdentity(u64, u64);
 
 impl FileIdentity {
+    pub(crate) fn of(place: &Path) -> Option<Self> {
+        std::fs::metadata(place).ok().map(|facts| Self::of_metadata(&facts))
+    }
+
     #[cfg(unix)]
-    fn of(place: &Path) -> Option<Self> {
+    pub(crate) fn of_metadata(facts: &std::fs::Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
-        let facts = std::fs::metadata(place).ok()?;
-        Some(Self(facts.dev(), facts.ino()))
+        Self(facts.dev(), facts.ino())
     }
 
     #[cfg(not(unix))]
-    fn of(place: &Path) -> Option<Self> {
-        std::fs::metadata(place).ok().map(|_| Self(0, 0))
+    pub(crate) fn of_metadata(_: &std::fs::Metadata) -> Self {
+        Self(0, 0)
     }
 }
 

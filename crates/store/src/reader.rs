@@ -13,9 +13,11 @@ use crate::{RunRow, StoreError, body, format, row};
 #[derive(Debug)]
 pub struct RunReader {
     run: RunId,
-    place: PathBuf,
+    pub(crate) place: PathBuf,
     lock_place: PathBuf,
-    connection: Connection,
+    pub(crate) connection: Connection,
+    /// Whether the file has the table of lines, and the index that comes with it.
+    pub(crate) has_lines: bool,
 }
 
 /// An event as it lies in the file: kinds that this version does not know are there too, word for word.
@@ -38,7 +40,8 @@ pub struct EventRow {
 impl RunReader {
     pub(crate) fn open(run: RunId, place: PathBuf, lock_place: PathBuf) -> Result<Self, StoreError> {
         let connection = format::open_to_read(&place, || RunLock::is_held(&lock_place))?;
-        Ok(Self { run, place, lock_place, connection })
+        let has_lines = has_lines(&place, &connection)?;
+        Ok(Self { run, place, lock_place, connection, has_lines })
     }
 
     /// The run.
@@ -75,7 +78,8 @@ impl RunReader {
         RunLock::is_held(&self.lock_place)
     }
 
-    /// Every event in order. For a run of one input; a large batch is read in pieces by [`RunReader::events_after`].
+    /// Every event in order. For a run of one input; a large batch is read in pieces by [`RunReader::events_after`], or
+    /// by its lines ([`RunReader::run_events`], [`RunReader::events_of`]).
     ///
     /// # Errors
     /// A damaged file.
@@ -110,32 +114,82 @@ impl RunReader {
         Ok(rows)
     }
 
-    /// What `runs list` shows of this run, folded from its events.
+    /// The events of the run itself, in order, without those of lines: quick, however many lines there are.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn run_events(&self) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        self.each_of_run(None, &mut |event| events.push(event))?;
+        Ok(events)
+    }
+
+    /// Whether the run is a batch.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn is_batch(&self) -> Result<bool, StoreError> {
+        let sql =
+            format!("SELECT EXISTS (SELECT 1 FROM {} WHERE line IS NULL AND kind = 'batch_started')", self.run_table());
+        self.connection.query_row(&sql, [], |row| row.get(0)).map_err(|error| StoreError::sqlite(&self.place, &error))
+    }
+
+    /// The number of the last event; 0 if there is none.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn last_seq(&self) -> Result<u64, StoreError> {
+        let last: Option<i64> = self
+            .connection
+            .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
+            .map_err(|error| StoreError::sqlite(&self.place, &error))?;
+        Ok(last.and_then(|last| last.try_into().ok()).unwrap_or(0))
+    }
+
+    /// What `runs list` shows of this run, folded from its own events and the table of its lines.
     ///
     /// # Errors
     /// A damaged file.
     pub fn row(&self) -> Result<RunRow, StoreError> {
         let mut fold = row::Fold::new(self.run.clone());
-        self.each_of_kind(&["run_started", "run_resumed", "run_finished"], &mut |event| fold.apply(&event))?;
+        self.each_of_run(Some(row::KINDS), &mut |event| fold.apply(&event))?;
         // A run that ended says what it used; one that has not is added up.
         if !fold.has_ended() {
-            self.each_of_kind(&["model_call_finished"], &mut |event| fold.apply(&event))?;
+            self.each_of_run(Some("'model_call_finished'"), &mut |event| fold.apply(&event))?;
+        }
+        if fold.needs_lines() {
+            fold.apply_lines(&self.line_totals()?);
         }
         Ok(fold.row(|| self.is_running()))
     }
 
-    fn each_of_kind(&self, kinds: &[&str], tell: &mut dyn FnMut(Event)) -> Result<(), StoreError> {
-        let marks = vec!["?"; kinds.len()].join(", ");
+    /// Tells the run's own events, of some kinds only if they are given as SQL has them.
+    fn each_of_run(&self, kinds: Option<&'static str>, tell: &mut dyn FnMut(Event)) -> Result<(), StoreError> {
         let sqlite = |error: rusqlite::Error| StoreError::sqlite(&self.place, &error);
-        let mut statement = self
-            .connection
-            .prepare(&format!("SELECT body FROM events WHERE kind IN ({marks}) ORDER BY seq"))
-            .map_err(sqlite)?;
-        let mut rows = statement.query(rusqlite::params_from_iter(kinds)).map_err(sqlite)?;
+        let kinds = kinds.map(|kinds| format!("AND kind IN ({kinds})")).unwrap_or_default();
+        let sql = format!("SELECT body FROM {} WHERE line IS NULL {kinds} ORDER BY seq", self.run_table());
+        let mut statement = self.connection.prepare(&sql).map_err(sqlite)?;
+        let mut rows = statement.query([]).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {
             tell(body::read(&self.place, &self.connection, row.get(0).map_err(sqlite)?)?);
         }
         Ok(())
+    }
+
+    /// SQLite would rather walk through all events than through the few of its index.
+    fn run_table(&self) -> &'static str {
+        if self.has_lines { "events INDEXED BY events_of_the_run" } else { "events" }
+    }
+
+    /// Tells every event as it lies in the file, with large values in their place.
+    pub(crate) fn each_event_row(
+        &self,
+        tell: &mut dyn FnMut(EventRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.each_row(0, usize::MAX, &mut |mut row| {
+            row.body = body::whole_text(&self.place, &self.connection, row.body)?;
+            tell(row)
+        })
     }
 
     fn each_row(
@@ -166,4 +220,13 @@ impl RunReader {
         }
         Ok(())
     }
+}
+
+/// Whether a run's file has the table of lines, and the index that comes with it.
+pub(crate) fn has_lines(place: &Path, connection: &Connection) -> Result<bool, StoreError> {
+    connection
+        .query_row("SELECT count(*) = 2 FROM sqlite_schema WHERE name IN ('lines', 'events_of_the_run')", [], |row| {
+            row.get(0)
+        })
+        .map_err(|error| StoreError::sqlite(place, &error))
 }

@@ -1,8 +1,10 @@
 //! What `runs list` shows of a run: a fold of its events, and whether somebody holds its lock.
 
 use jiff::Timestamp;
-use sluicegate_events::{Event, EventKind, Failure, RunId, RunStatus, Spent};
+use sluicegate_events::{Event, EventKind, Failure, LineCounts, RunId, RunStatus, Spent};
 use sluicegate_model::Usage;
+
+use crate::LineTotals;
 
 /// What `runs list` shows of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct RunRow {
     pub cost: Option<f64>,
     /// Why it failed, or what is wrong with its file.
     pub failure: Option<String>,
+    /// How many lines stand how, if it is a batch.
+    pub lines: Option<LineCounts>,
 }
 
 /// How a run stands, as far as its file and its lock tell.
@@ -91,12 +95,18 @@ impl RunFilter {
     }
 }
 
+/// The kinds of events that the fold reads, as SQL has them.
+pub(crate) const KINDS: &str = "'run_started', 'batch_started', 'run_resumed', 'batch_finished', 'run_finished'";
+
 /// The fold.
 pub(crate) struct Fold {
     row: RunRow,
     /// By the calls of all processes.
     spent: Spent,
     ended: Option<RunStatus>,
+    /// How many lines a batch has, and how they ended if it says so.
+    lines: Option<u64>,
+    counted: Option<LineCounts>,
 }
 
 impl Fold {
@@ -111,8 +121,9 @@ impl Fold {
             usage: Usage::default(),
             cost: None,
             failure: None,
+            lines: None,
         };
-        Self { row, spent: Spent::default(), ended: None }
+        Self { row, spent: Spent::default(), ended: None, lines: None, counted: None }
     }
 
     pub(crate) fn apply(&mut self, event: &Event) {
@@ -124,9 +135,12 @@ impl Fold {
             }
             EventKind::RunResumed { .. } => {
                 self.ended = None;
+                self.counted = None;
                 self.row.finished = None;
                 self.row.failure = None;
             }
+            EventKind::BatchStarted { data } => self.lines = Some(data.lines),
+            EventKind::BatchFinished { lines } => self.counted = Some(*lines),
             kind @ EventKind::ModelCallFinished { .. } => {
                 if let Some(spent) = Spent::of(kind) {
                     self.spent = self.spent.plus(&spent);
@@ -147,10 +161,24 @@ impl Fold {
         self.ended.is_some()
     }
 
+    /// Whether the table of lines knows what the events of the run itself do not say.
+    pub(crate) fn needs_lines(&self) -> bool {
+        self.lines.is_some() && (self.ended.is_none() || self.counted.is_none())
+    }
+
+    /// Takes the table of lines in.
+    pub(crate) fn apply_lines(&mut self, totals: &LineTotals) {
+        self.spent = self.spent.plus(&totals.all());
+        let (completed, failed) = (totals.completed.lines, totals.failed.lines);
+        let left = self.lines.unwrap_or(0).saturating_sub(completed + failed);
+        self.counted.get_or_insert(LineCounts { completed, failed, left });
+    }
+
     pub(crate) fn row(mut self, is_running: impl FnOnce() -> bool) -> RunRow {
         if self.ended.is_none() {
             (self.row.usage, self.row.cost) = (self.spent.usage, self.spent.cost);
         }
+        self.row.lines = self.counted.filter(|_| self.lines.is_some());
         self.row.status = match self.ended {
             Some(RunStatus::Completed) => ShownStatus::Completed,
             Some(RunStatus::Failed) => ShownStatus::Failed,

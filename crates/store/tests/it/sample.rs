@@ -4,7 +4,8 @@ use std::future::Future;
 
 use jiff::Timestamp;
 use sluicegate_events::{
-    CallEnd, Event, EventKind, Failure, NodePath, Outcome, PlanHashes, RunId, RunStatus, Scope, SpanRef,
+    BatchData, CallEnd, Event, EventKind, Failure, LineEnd, NodePath, Outcome, PlanHashes, RunId, RunStatus, Scope,
+    SpanRef,
 };
 use sluicegate_model::{ChatReply, EmbeddingReply, Usage};
 use sluicegate_store::{Durability, RunJournal, Store};
@@ -109,4 +110,52 @@ pub(crate) fn embedded(vectors: Vec<Vec<f64>>, used: Usage, cost: f64) -> EventK
 pub(crate) fn run_finished(status: RunStatus, used: Usage, cost: Option<f64>) -> EventKind {
     let failure = (status == RunStatus::Failed).then(|| Failure::new("rejected", "node `answer` failed"));
     EventKind::RunFinished { status, outputs: None, failure, usage: used, cost }
+}
+
+/// An event of a line.
+pub(crate) fn line_event(run: &RunId, seq: u64, line: u64, repeat: u32, kind: EventKind) -> Event {
+    let path = match &kind {
+        EventKind::LineStarted { .. } | EventKind::LineResumed { .. } | EventKind::LineFinished { .. } => "",
+        _ => "answer",
+    };
+    let path = NodePath::parse(path).unwrap();
+    Event { scope: Scope { line: Some(line), repeat, path, attempt: 0 }, ..event(run, seq, kind) }
+}
+
+/// An event of the run itself.
+pub(crate) fn run_event(run: &RunId, seq: u64, kind: EventKind) -> Event {
+    Event { scope: Scope::default(), ..event(run, seq, kind) }
+}
+
+pub(crate) fn batch_started(lines: u64) -> EventKind {
+    let data = BatchData { sources: vec!["/data.jsonl".into()], lines, ..BatchData::default() };
+    EventKind::BatchStarted { data }
+}
+
+pub(crate) fn line_started(line: u64) -> EventKind {
+    EventKind::LineStarted { inputs: Map::from([("question", format!("question {line}"))]) }
+}
+
+pub(crate) fn line_resumed() -> EventKind {
+    EventKind::LineResumed { repeated_calls: 0, repeated_nodes: 0 }
+}
+
+pub(crate) fn line_finished(end: LineEnd, used: Usage, cost: Option<f64>) -> EventKind {
+    EventKind::LineFinished { end, usage: used, cost }
+}
+
+pub(crate) fn line_completed(answer: &str) -> LineEnd {
+    LineEnd::Completed { outputs: Map::from([("answer", answer)]) }
+}
+
+pub(crate) fn line_failed(message: &str) -> LineEnd {
+    LineEnd::Failed { failure: Failure::new("rejected", message), node: NodePath::parse("answer").unwrap() }
+}
+
+/// The run of a batch with these events and nobody who writes it.
+pub(crate) fn written_events(store: &Store, name: &str, events: Vec<Event>) -> RunId {
+    let run = run_id(name);
+    let journal = store.create_run(&run, "0.1.0", Durability::Process).unwrap();
+    append(&journal, events);
+    run
 }
