@@ -1,0 +1,288 @@
+//! Evidence and policy become a receipt.
+//!
+//! Layers, all of which must hold: the evidence is complete enough (`integrity`), the rules on the candidate alone
+//! (`absolute`), those on the difference to the baseline (`relative`), and those on single cases (`guard`). Each rule is
+//! measured first; then the chance of a false alarm is shared among those that may block, and only then is it said what
+//! each comes to (`settle`).
+
+mod absolute;
+mod finding;
+mod guard;
+mod integrity;
+mod regressions;
+mod relative;
+mod settle;
+mod table;
+
+use std::collections::BTreeSet;
+
+use crate::{
+    About, BaselineInfo, CaseKey, Check, Decision, Evidence, Hashes, Metric, MetricName, Policy, Receipt, Rule,
+    RuleVerdict, Stopped, Verdict,
+};
+use finding::Finding;
+use table::Table;
+
+/// What is known of an evaluation besides what was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The flow.
+    pub flow: String,
+    /// The config environment.
+    pub environment: Option<String>,
+    /// Hashes of what went in; that of the policy is filled in here.
+    pub hashes: Hashes,
+    /// What the candidate is compared with; the number of common cases is filled in here.
+    pub baseline: BaselineInfo,
+    /// When, where and for how much.
+    pub about: About,
+    /// From what random draws are made, and recorded.
+    pub seed: u64,
+    /// How often to draw; `None` for as often as a fraction of a second allows.
+    pub resamples: Option<usize>,
+    /// Which look this is, of how many: `[1, 3]` for the first of three. `None` for the only one.
+    pub look: Option<[u32; 2]>,
+}
+
+/// Judges evidence. Reads nothing, asks nobody; the same evidence, policy and seed give the same decision hash.
+#[must_use]
+pub fn judge(policy: &Policy, evidence: &Evidence, facts: &Facts) -> Receipt {
+    let judging = Judging::new(policy, evidence, facts);
+    let integrity = integrity::of(&judging);
+    let mut invalid = integrity::objections(&judging, &integrity);
+    let mut findings: Vec<Finding> = policy.rules.iter().map(|rule| judging.find(rule)).collect();
+    invalid.extend(findings.iter().filter_map(|finding| finding.invalid.clone()));
+    settle::settle(&judging, &mut findings, &mut invalid);
+    let (regressions, regressions_total) = regressions::of(&judging, &findings);
+
+    let mut warnings = judging.warnings();
+    warnings.extend(findings.iter().filter_map(|finding| finding.warning.clone()));
+    let rules: Vec<_> = findings.into_iter().map(|finding| finding.result).collect();
+    let (verdict, blocks, exit_code) = verdict(evidence.stopped, &invalid, &rules, policy);
+    let headline = headline(verdict, &invalid, &rules);
+    warnings.extend(invalid.into_iter().skip(1));
+    let baseline = BaselineInfo { common_cases: judging.common().len() as u64, ..facts.baseline.clone() };
+    let decision = Decision {
+        verdict,
+        unchanged: false,
+        blocks,
+        exit_code,
+        headline,
+        flow: facts.flow.clone(),
+        environment: facts.environment.clone(),
+        hashes: Hashes { policy: Some(policy.hash()), ..facts.hashes.clone() },
+        baseline,
+        integrity,
+        policy: serde_json::from_str(&policy.expanded().to_json()).unwrap_or_default(),
+        rules,
+        regressions,
+        regressions_total,
+        warnings,
+    };
+    Receipt::new(decision, facts.about.clone(), Some(evidence.clone().shortened()))
+}
+
+/// The receipt of an evaluation in which nothing differs from its baseline: nothing was measured, and what was decided
+/// then still holds. A baseline that did not pass does not pass now either; `None` if it came to no decision (invalid,
+/// aborted), or if the hashes say that something did change.
+#[must_use]
+pub fn unchanged(policy: &Policy, baseline: &Receipt, facts: &Facts) -> Option<Receipt> {
+    let before = &baseline.decision;
+    let hashes = Hashes { policy: Some(policy.hash()), ..facts.hashes.clone() };
+    let decided = !matches!(before.verdict, Verdict::Invalid | Verdict::Aborted);
+    if !decided || hashes != before.hashes {
+        return None;
+    }
+    let decision = Decision {
+        unchanged: true,
+        headline: format!("nothing has changed since the baseline, which came to: {}", before.verdict),
+        flow: facts.flow.clone(),
+        environment: facts.environment.clone(),
+        hashes,
+        baseline: facts.baseline.clone(),
+        ..before.clone()
+    };
+    Some(Receipt::new(decision, facts.about.clone(), baseline.evidence.clone()))
+}
+
+/// Cases that must be run again before a rule can count them, with the number of answers that are needed in all.
+#[must_use]
+pub fn to_confirm(policy: &Policy, evidence: &Evidence) -> Vec<(CaseKey, u32)> {
+    let facts = Facts::default();
+    guard::to_confirm(&Judging::new(policy, evidence, &facts))
+}
+
+fn verdict(
+    stopped: Option<Stopped>,
+    invalid: &[String],
+    rules: &[crate::RuleResult],
+    policy: &Policy,
+) -> (Verdict, bool, u8) {
+    let any = |wanted: RuleVerdict, blocking: bool| {
+        rules.iter().any(|rule| rule.verdict == wanted && (rule.blocks || !blocking))
+    };
+    let blocking = |verdict: Verdict| (verdict, true, verdict.exit_code());
+    if stopped == Some(Stopped::Interrupted) {
+        return (Verdict::Aborted, true, 130);
+    }
+    if any(RuleVerdict::Fail, true) && invalid.is_empty() {
+        return blocking(Verdict::Fail);
+    }
+    if stopped == Some(Stopped::Budget) {
+        return blocking(Verdict::Aborted);
+    }
+    if !invalid.is_empty() {
+        return blocking(Verdict::Invalid);
+    }
+    if any(RuleVerdict::Inconclusive, true) {
+        return blocking(Verdict::Inconclusive);
+    }
+    // A comparison that shows no regression is what `no_regression` asks for; a threshold that is not shown to be met
+    // is told as such, even where it does not block.
+    let thin = rules.iter().any(|rule| {
+        let relative = rule.kind == "no_regression" && policy.inconclusive == crate::Inconclusive::ByPoint;
+        rule.verdict == RuleVerdict::Inconclusive && !relative
+    });
+    if thin { (Verdict::Inconclusive, false, 0) } else { (Verdict::Pass, false, 0) }
+}
+
+fn headline(verdict: Verdict, invalid: &[String], rules: &[crate::RuleResult]) -> String {
+    let of = |wanted: RuleVerdict, blocks: bool| -> Vec<&crate::RuleResult> {
+        rules.iter().filter(|rule| rule.verdict == wanted && rule.blocks == blocks).collect()
+    };
+    let told = |found: Vec<&crate::RuleResult>| match found.split_first() {
+        None => String::new(),
+        Some((first, [])) => format!("{}: {}", first.id, first.words),
+        Some((first, rest)) => format!("{}: {}; and {} more", first.id, first.words, rest.len()),
+    };
+    match verdict {
+        Verdict::Fail => told(of(RuleVerdict::Fail, true)),
+        Verdict::Invalid => invalid.first().cloned().unwrap_or_default(),
+        Verdict::Aborted => "measuring ended before there was a decision".to_owned(),
+        Verdict::Inconclusive => {
+            let blocking = of(RuleVerdict::Inconclusive, true);
+            told(if blocking.is_empty() { of(RuleVerdict::Inconclusive, false) } else { blocking })
+        }
+        Verdict::Pass if rules.is_empty() => "there are no rules".to_owned(),
+        Verdict::Pass => {
+            let count = |wanted: RuleVerdict| rules.iter().filter(|rule| rule.verdict == wanted).count();
+            let mut words = format!("{} of {} rules hold", count(RuleVerdict::Pass), rules.len());
+            for (wanted, what) in [
+                (RuleVerdict::Inconclusive, "without a shown regression"),
+                (RuleVerdict::Skipped, "skipped"),
+                (RuleVerdict::Advisory, "advisory"),
+            ] {
+                if count(wanted) > 0 {
+                    words.push_str(&format!(", {} {what}", count(wanted)));
+                }
+            }
+            words
+        }
+    }
+}
+
+/// Everything that the layers look at.
+struct Judging<'a> {
+    policy: &'a Policy,
+    evidence: &'a Evidence,
+    facts: &'a Facts,
+    candidate: Table<'a>,
+    baseline: Option<Table<'a>>,
+    /// The chance of a false alarm at this look.
+    alpha: f64,
+}
+
+impl<'a> Judging<'a> {
+    fn new(policy: &'a Policy, evidence: &'a Evidence, facts: &'a Facts) -> Self {
+        let candidate = Table::of(&evidence.candidate);
+        let baseline = evidence.baseline.as_ref().map(Table::of);
+        let alpha = settle::alpha_at_look(policy, facts.look);
+        Self { policy, evidence, facts, candidate, baseline, alpha }
+    }
+
+    fn find(&self, rule: &'a Rule) -> Finding {
+        let mut finding = Finding::of(rule);
+        finding.result.scale =
+            rule.check.metric().and_then(|metric| self.metric(metric)).and_then(|metric| metric.scale);
+        if rule.only.as_ref().is_some_and(|expression| !self.evidence.selections.contains_key(expression)) {
+            finding.undecided("nobody has said for which cases its `where` holds", false);
+            return finding;
+        }
+        if rule.check.needs_baseline()
+            && let Some(why) = self.no_baseline()
+        {
+            finding.skip(&why);
+            finding.for_want_of_baseline = true;
+            return finding;
+        }
+        match &rule.check {
+            Check::Threshold { .. } | Check::PassHatK { .. } | Check::FlakyCases { .. } | Check::Filtered { .. } => {
+                absolute::find(self, rule, &mut finding)
+            }
+            Check::NoRegression { .. } => relative::find(self, rule, &mut finding),
+            Check::EveryCase { .. } | Check::Flips { .. } | Check::CaseDrop { .. } => {
+                guard::find(self, rule, &mut finding)
+            }
+            Check::CostPerCase { is } | Check::Latency { is, .. } if is.is_of_baseline() => {
+                relative::find_ratio(self, rule, &mut finding);
+            }
+            Check::CostPerCase { .. } | Check::Latency { .. } => absolute::find_spent(self, rule, &mut finding),
+        }
+        finding
+    }
+
+    fn metric(&self, name: &MetricName) -> Option<&'a Metric> {
+        self.evidence.metrics.iter().find(|metric| metric.name == *name)
+    }
+
+    /// The cases that a rule is about, in the order of the data.
+    fn cases_of(&self, rule: &Rule) -> Vec<&'a CaseKey> {
+        let chosen: Option<BTreeSet<&CaseKey>> = rule
+            .only
+            .as_ref()
+            .map(|expression| self.evidence.selections.get(expression).into_iter().flatten().collect());
+        let all = self.candidate.keys();
+        all.filter(|key| chosen.as_ref().is_none_or(|chosen| chosen.contains(key))).collect()
+    }
+
+    /// The cases that both arms have.
+    fn common(&self) -> Vec<&'a CaseKey> {
+        let Some(baseline) = &self.baseline else { return Vec::new() };
+        self.candidate.keys().filter(|key| baseline.row(key).is_some()).collect()
+    }
+
+    /// Why there is nothing to compare with, if there is not.
+    fn no_baseline(&self) -> Option<String> {
+        if self.baseline.is_none() {
+            let note = &self.facts.baseline.note;
+            return Some(if note.is_empty() { "there is no baseline".to_owned() } else { note.clone() });
+        }
+        let compatible_on = &self.policy.baseline.compatible_on;
+        // Other data is no obstacle as long as there are common cases.
+        let other: Vec<&str> = self
+            .facts
+            .baseline
+            .changed
+            .iter()
+            .map(String::as_str)
+            .filter(|part| *part != "data" && compatible_on.iter().any(|wanted| wanted == part))
+            .collect();
+        if !other.is_empty() {
+            return Some(format!("the baseline was measured with another {}", other.join(", another ")));
+        }
+        self.common().is_empty().then(|| "baseline and candidate have no case in common".to_owned())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let baseline = &self.facts.baseline;
+        if let Some(models) = &baseline.served_models {
+            let (before, now) = (&models.baseline, &models.candidate);
+            warnings.push(format!("the arms were answered by different models: {before} before, {now} now"));
+        }
+        if let Some(wanted) = &baseline.wanted_commit {
+            warnings.push(format!("the baseline is not of {wanted}, the merge base, but of an ancestor"));
+        }
+        warnings
+    }
+}

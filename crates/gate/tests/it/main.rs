@@ -1,0 +1,9 @@
+//! Reading policies, keeping receipts, printing them, and what hostile text may not do on the way.
+
+mod injection;
+mod judged;
+mod policies;
+mod printed;
+mod receipts;
+mod sample;
+mod simulated;
