@@ -1,5 +1,7 @@
 //! Who hears events: the journal, which answers, and listeners, which may fail.
 
+use std::sync::Arc;
+
 use sluicegate_model::BoxFuture;
 
 use crate::Event;
@@ -10,7 +12,7 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// Nothing of the batch may be built upon; the run ends.
-    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>>;
+    fn append(&self, events: Arc<Vec<Event>>) -> BoxFuture<'_, Result<(), JournalError>>;
 }
 
 /// What was kept of lines that past processes worked on, for a batch that goes on.

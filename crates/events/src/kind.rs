@@ -183,6 +183,14 @@ pub enum EventKind {
         /// Hash of what was asked (provider, model, canonical body, repeat, API), for replay.
         request_hash: String,
     },
+    /// A further attempt of a model call was sent; the first is told by the call's beginning.
+    ModelAttemptStarted {
+        /// Which call.
+        call: u32,
+        /// Which attempt of the call, from 2.
+        #[serde(rename = "call_attempt")]
+        attempt: u32,
+    },
     /// An attempt of a model call failed at the connection.
     ModelAttemptFailed {
         /// Which call.
@@ -312,6 +320,7 @@ impl EventKind {
             Self::SpanFinished { .. } => "span_finished",
             Self::MetricLogged { .. } => "metric_logged",
             Self::ModelCallStarted { .. } => "model_call_started",
+            Self::ModelAttemptStarted { .. } => "model_attempt_started",
             Self::ModelAttemptFailed { .. } => "model_attempt_failed",
             Self::ModelCallAdapted { .. } => "model_call_adapted",
             Self::ReplyFound { .. } => "reply_found",

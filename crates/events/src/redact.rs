@@ -51,6 +51,7 @@ impl Texts<'_> {
             | EventKind::BatchFinished { lines: _ }
             | EventKind::TimerFired { until: _ }
             | EventKind::ReplyFound { call: _, by: _ }
+            | EventKind::ModelAttemptStarted { call: _, attempt: _ }
             | EventKind::Unknown => {}
             EventKind::BatchStarted { data } => {
                 let BatchData { sources, hash: _, lines: _, column_mapping } = data;

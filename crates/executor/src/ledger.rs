@@ -40,7 +40,7 @@ pub(crate) struct Ledger<'a> {
 /// slow and soon when they are quick.
 struct Appending<'a> {
     ack: BoxFuture<'a, Result<(), JournalError>>,
-    batch: Vec<Event>,
+    batch: Arc<Vec<Event>>,
     held_back: usize,
 }
 
@@ -85,6 +85,7 @@ impl<'a> Ledger<'a> {
             event.seq = *last;
         }
         // Appended under the lock: what has the next number comes next.
+        let batch = Arc::new(batch);
         let ack = self.engine.journal.append(batch.clone());
         drop(last);
         self.appending = Some(Appending { ack, batch, held_back: self.held_back.len() });
@@ -117,7 +118,7 @@ impl Future for Acked<'_, '_> {
         if let Err(error) = answer {
             return Poll::Ready(Err(error));
         }
-        for event in &batch {
+        for event in batch.iter() {
             ledger.engine.listeners.hear(event);
         }
         Poll::Ready(Ok(ledger.held_back.drain(..held_back).collect()))

@@ -11,8 +11,16 @@ use sluicegate_model::Usage;
 pub(crate) struct Tally {
     pub(crate) summary: RunSummary,
     nodes: HashMap<NodePath, Remembered>,
-    /// Calls of past processes that have not ended, with the hash of what was asked of a model.
-    open_calls: HashMap<(NodePath, u32), Option<String>>,
+    /// Calls of past processes that have not ended.
+    open_calls: HashMap<(NodePath, u32), OpenCall>,
+}
+
+#[derive(Debug)]
+struct OpenCall {
+    /// The hash of what was asked of a model.
+    hash: Option<String>,
+    /// Whether something was sent of which no answer is known; not while it pauses after a failed attempt.
+    in_flight: bool,
 }
 
 #[derive(Debug, Default)]
@@ -33,13 +41,13 @@ impl Tally {
         let key = |call: &u32| (event.scope.path.clone(), *call);
         match &event.kind {
             EventKind::ModelCallStarted { call, request_hash, .. } => {
-                self.open_calls.insert(key(call), Some(request_hash.clone()));
+                self.open_calls.insert(key(call), OpenCall { hash: Some(request_hash.clone()), in_flight: true });
             }
             EventKind::FetchStarted { call, .. } => {
-                self.open_calls.insert(key(call), None);
+                self.open_calls.insert(key(call), OpenCall { hash: None, in_flight: true });
             }
             EventKind::ModelCallFinished { call, end, .. } => {
-                let hash = self.open_calls.remove(&key(call)).flatten();
+                let hash = self.open_calls.remove(&key(call)).and_then(|open| open.hash);
                 let is_reply = matches!(end, CallEnd::Replied { .. } | CallEnd::Embedded { .. });
                 // A reply without its secrets is none that the run can go on with.
                 if let (Some(hash), true, false) = (hash, is_reply, event.redacted) {
@@ -48,6 +56,11 @@ impl Tally {
             }
             EventKind::FetchFinished { call, .. } => {
                 self.open_calls.remove(&key(call));
+            }
+            EventKind::ModelAttemptFailed { call, .. } | EventKind::ModelAttemptStarted { call, .. } => {
+                if let Some(open) = self.open_calls.get_mut(&key(call)) {
+                    open.in_flight = matches!(event.kind, EventKind::ModelAttemptStarted { .. });
+                }
             }
             _ => {}
         }
@@ -96,7 +109,7 @@ impl Tally {
 
     /// Calls of processes that are gone that began and whose end nobody recorded.
     pub(crate) fn open_calls(&self) -> u32 {
-        self.open_calls.len() as u32
+        self.open_calls.values().filter(|open| open.in_flight).count() as u32
     }
 
     /// Tokens used by a node and what is inside it.

@@ -1,6 +1,7 @@
 //! One attempt over HTTP: addresses, headers, timeouts, and reading what comes back.
 
 mod describe;
+mod exchange;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::sse;
 use crate::transport::{Attempt, Transport};
 use crate::wire::{Assemble, Brought, Wire, Writing};
 pub use describe::Described;
+pub(crate) use exchange::{Received, Sending};
 
 /// The largest reply that is read, after decompression: room for many images, and an end to a runaway endpoint.
 const MAX_REPLY: usize = 64 << 20;

@@ -16,6 +16,9 @@
 //! `AttemptFailed` for every attempt that failed, the last one too, with `retry_in: None`. A dropped future tells nothing
 //! more.
 //!
+//! With [`ProviderBatches`], chat calls take another way: not through the layers, but into files that the provider answers
+//! within a day (`batch_api`).
+//!
 //! Absent on purpose: the process environment (proxies come by [`Options`]), flows, events, the store.
 //!
 //! [`CallNotice::Queued`]: sluicegate_model::CallNotice::Queued
@@ -23,6 +26,7 @@
 mod adapt;
 mod ask;
 mod authorization;
+mod batch_api;
 mod client;
 mod endpoint;
 mod failure;
@@ -46,10 +50,14 @@ use std::sync::{Arc, OnceLock};
 use sluicegate_config::{Connection, ConnectionKind};
 use sluicegate_model::{ChatModel, ConnectionName, EmbeddingModel, Fetch, ModelError, Models};
 
+use batch_api::Batched;
 use client::Clients;
 use http::Http;
 use layers::Layered;
 
+pub use batch_api::{
+    BatchHappened, BatchNotice, MOST_CALLS, ManifestError, OpenBatch, ProviderBatches, SHARE_OF_PRICE,
+};
 pub use client::Options;
 pub use http::Described;
 pub use simulated::read_script;
@@ -58,11 +66,14 @@ pub use simulated::read_script;
 pub struct Connected {
     slots: BTreeMap<ConnectionName, Slot>,
     clients: Arc<Clients>,
+    batches: Option<Arc<ProviderBatches>>,
 }
 
 struct Slot {
     connection: Connection,
     built: OnceLock<Result<Built, ModelError>>,
+    /// Its chat model by way of batches, where these are wanted.
+    batched: OnceLock<Result<Arc<Batched>, ModelError>>,
 }
 
 /// What a connection became at its first use.
@@ -82,12 +93,41 @@ impl<T: ChatModel + EmbeddingModel> Service for T {}
 /// for; HTTP clients and TLS roots are loaded at the first call that needs them.
 #[must_use]
 pub fn connect(connections: Vec<Connection>, options: Options) -> Connected {
-    let slot =
-        |connection: Connection| (ConnectionName(connection.name.clone()), Slot { connection, built: OnceLock::new() });
-    Connected { slots: connections.into_iter().map(slot).collect(), clients: Arc::new(Clients::new(options)) }
+    let slot = |connection: Connection| {
+        let name = ConnectionName(connection.name.clone());
+        (name, Slot { connection, built: OnceLock::new(), batched: OnceLock::new() })
+    };
+    let slots = connections.into_iter().map(slot).collect();
+    Connected { slots, clients: Arc::new(Clients::new(options)), batches: None }
 }
 
 impl Connected {
+    /// The same, with all chat calls by way of the providers' batch APIs. To be called before the first use.
+    #[must_use]
+    pub fn in_batches(self, batches: Arc<ProviderBatches>) -> Self {
+        Self { batches: Some(batches), ..self }
+    }
+
+    /// Asks a provider to cancel a batch that was submitted by a connection, and returns the status that it then has.
+    ///
+    /// # Errors
+    /// The connection has no batches, or the provider cannot be asked, or refuses.
+    pub async fn cancel_batch(&self, connection: &ConnectionName, batch: &str) -> Result<Arc<str>, ModelError> {
+        match self.batched(connection)? {
+            Some(batched) => batched.cancel(batch).await,
+            None => Err(ModelError::Unsupported { connection: connection.to_string(), what: "batches".to_owned() }),
+        }
+    }
+
+    /// The chat model by way of batches, where these are wanted.
+    fn batched(&self, connection: &ConnectionName) -> Result<Option<Arc<Batched>>, ModelError> {
+        let Some(batches) = &self.batches else { return Ok(None) };
+        let built = self.built(connection)?;
+        let slot = self.slot(connection)?;
+        let begin = || Batched::new(built.http.as_ref(), &slot.connection, batches).map(Arc::new);
+        slot.batched.get_or_init(begin).clone().map(Some)
+    }
+
     fn slot(&self, connection: &ConnectionName) -> Result<&Slot, ModelError> {
         self.slots.get(connection).ok_or_else(|| ModelError::NoSuchConnection {
             name: connection.to_string(),
@@ -123,6 +163,9 @@ impl Connected {
 
 impl Models for Connected {
     fn chat(&self, connection: &ConnectionName) -> Result<Arc<dyn ChatModel>, ModelError> {
+        if let Some(batched) = self.batched(connection)? {
+            return Ok(batched);
+        }
         Ok(self.built(connection)?.service)
     }
 

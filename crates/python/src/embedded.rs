@@ -24,6 +24,11 @@ impl Installed {
         &self.folder
     }
 
+    /// Whether the files stay when this is dropped.
+    pub(crate) fn lasts(&self) -> bool {
+        self._temporary.is_none()
+    }
+
     /// Puts the files below `cache`, if that can be trusted, else into a new temporary folder.
     pub(crate) fn new(cache: Option<&Path>) -> io::Result<Self> {
         if let Some(folder) = cache.and_then(|cache| lasting(cache).ok()) {

@@ -30,6 +30,7 @@ mod process;
 mod request;
 mod schedule;
 mod shim;
+mod stand_in;
 mod stderr;
 mod tool;
 mod wire;
@@ -42,6 +43,7 @@ pub use interpreter::{Interpreter, NamedBy, NoInterpreter, OLDEST, Search};
 pub use pool::{Pool, PythonFacts};
 pub use pools::{Pools, Settings};
 pub use shim::ShimMemory;
+pub use stand_in::StandIn;
 pub use stderr::Listener;
 pub use tool::{
     EntryMethod, LineId, Parameter, ParameterType, PropertyStep, Provider, Tool, ToolCall, ToolKind, ToolSource,

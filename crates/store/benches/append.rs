@@ -55,7 +55,7 @@ fn append(bencher: Bencher<'_, '_>, durability: Durability) {
         .bench_local_values(|((journal, folder), groups)| {
             waiter.block_on(async {
                 for group in groups {
-                    journal.append(group).await.unwrap();
+                    journal.append(group.into()).await.unwrap();
                 }
             });
             // Until the file is closed; the folder is removed outside of the measured time.

@@ -10,6 +10,7 @@
 //! nobody and a thousand at once share a sync.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ pub struct RunJournal {
 
 #[derive(Debug)]
 enum Request {
-    Append(Vec<Event>, oneshot::Sender<Result<(), JournalError>>),
+    Append(Arc<Vec<Event>>, oneshot::Sender<Result<(), JournalError>>),
     TakeCommands(oneshot::Sender<Result<Vec<Command>, JournalError>>),
 }
 
@@ -106,7 +107,7 @@ impl RunJournal {
 }
 
 impl Journal for RunJournal {
-    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>> {
+    fn append(&self, events: Arc<Vec<Event>>) -> BoxFuture<'_, Result<(), JournalError>> {
         let (answer, answered) = oneshot::channel();
         // Queued now, not at the first poll: the order of calls is the order of events.
         self.ask(Request::Append(events, answer));
@@ -147,7 +148,8 @@ impl Writer {
                 next = if appends.len() < MOST_IN_A_COMMIT { requests.try_recv().ok() } else { None };
             }
             if !appends.is_empty() {
-                let outcome = self.unless_broken(|writer| writer.commit(appends.iter().flat_map(|(events, _)| events)));
+                let outcome =
+                    self.unless_broken(|writer| writer.commit(appends.iter().flat_map(|(events, _)| events.iter())));
                 for (_, answer) in appends {
                     let _ = answer.send(outcome.clone());
                 }

@@ -98,7 +98,16 @@ impl Endpoint {
     /// If no port is free or no thread can start; then there is no test to run.
     #[must_use]
     pub fn start() -> Self {
-        Self::open(None)
+        Self::open(0, None)
+    }
+
+    /// The same at a port that one had before: an endpoint that was gone is back.
+    ///
+    /// # Panics
+    /// If the port is taken or no thread can start; then there is no test to run.
+    #[must_use]
+    pub fn start_at(port: u16) -> Self {
+        Self::open(port, None)
     }
 
     /// The same behind TLS: `https://127.0.0.1:PORT`.
@@ -107,13 +116,13 @@ impl Endpoint {
     /// If no port is free or no thread can start; then there is no test to run.
     #[must_use]
     pub fn start_tls(server: &Server) -> Self {
-        Self::open(Some(server.clone()))
+        Self::open(0, Some(server.clone()))
     }
 
     #[expect(clippy::expect_used, clippy::unwrap_used, reason = "a test's foundation: without it there is no test")]
-    fn open(tls: Option<Server>) -> Self {
+    fn open(port: u16, tls: Option<Server>) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());

@@ -77,6 +77,8 @@ pub struct ReceivedSpan {
     pub attributes: BTreeMap<String, Json>,
     /// What happened in it.
     pub events: Vec<ReceivedEvent>,
+    /// The spans that it is linked to: their traces and themselves, in hex digits.
+    pub links: Vec<(String, String)>,
     /// `UNSET`, `OK` or `ERROR`.
     pub status: String,
     /// Why, with `ERROR`.
@@ -266,6 +268,7 @@ fn plain_span(span: Span, resource: &BTreeMap<String, Json>, scope: &str) -> Rec
             .into_iter()
             .map(|event| ReceivedEvent { name: event.name, attributes: attributes(event.attributes) })
             .collect(),
+        links: span.links.into_iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect(),
         status: match status.code() {
             status::StatusCode::Unset => "UNSET",
             status::StatusCode::Ok => "OK",

@@ -55,6 +55,11 @@ impl Run<'_> {
     fn heard_of_call(&mut self, path: &NodePath, attempt: u32, call: u32, said: CallSaid) {
         let Some(working) = self.nodes.get_mut(path) else { return };
         let Some(position) = working.calls.iter().position(|open| open.call == call) else { return };
+        let waits = matches!(&said, CallSaid::Started(_) | CallSaid::Noticed(CallNotice::Queued));
+        if !waits {
+            self.call_sent(path, position);
+        }
+        let Some(working) = self.nodes.get_mut(path) else { return };
         match said {
             CallSaid::Started(_) => {}
             CallSaid::Found(found) => {
@@ -149,7 +154,14 @@ impl Run<'_> {
         let (call, span) = (open.call, open.span);
         match notice {
             CallNotice::Queued => {}
-            CallNotice::AttemptStarted { attempt } => open.attempts = open.attempts.max(attempt),
+            CallNotice::AttemptStarted { attempt: of_call } => {
+                open.attempts = open.attempts.max(of_call);
+                // The first is sent with the call's beginning.
+                if of_call > 1 {
+                    let kind = EventKind::ModelAttemptStarted { call, attempt: of_call };
+                    self.record_of_node(path, attempt, Some(span), kind);
+                }
+            }
             CallNotice::FirstChunk { after } => open.first_chunk = Some(after),
             CallNotice::Chunk { text } => {
                 let text = open.chunks.push(&text, &self.engine.redact);
@@ -182,6 +194,7 @@ impl Run<'_> {
 
     pub(super) fn call_started(&mut self, path: &NodePath, attempt: u32, call: u32, started: CallStarted) {
         let CallStarted { span, what } = started;
+        let scope = Scope { path: path.clone(), attempt, ..Scope::default() };
         let (open, kind) = match what {
             StartedKind::Model { operation, about, model, request, stream, request_hash } => {
                 let request = if self.engine.options.capture_content { request } else { without_content(&request) };
@@ -207,19 +220,28 @@ impl Run<'_> {
                 (OpenKind::Fetch, kind)
             }
         };
+        let event = self.ledger.event(scope, Some(span), kind);
+        let (now, unsent) = match open {
+            OpenKind::Model { .. } => (None, Some(event)),
+            OpenKind::Fetch => (Some(event), None),
+        };
         if let Some(working) = self.nodes.get_mut(path) {
             let chunks = Chunks::default();
-            working.calls.push(OpenCall {
-                call,
-                span,
-                what: open,
-                attempts: 1,
-                is_kept: false,
-                first_chunk: None,
-                chunks,
-            });
+            let open =
+                OpenCall { unsent, call, span, what: open, attempts: 1, is_kept: false, first_chunk: None, chunks };
+            working.calls.push(open);
         }
-        self.record_of_node(path, attempt, Some(span), kind);
+        if let Some(event) = now {
+            self.keep(path, event);
+        }
+    }
+
+    /// Tells of a call's beginning, when something is sent for it or it ends.
+    fn call_sent(&mut self, path: &NodePath, position: usize) {
+        let open = self.nodes.get_mut(path).and_then(|working| working.calls.get_mut(position));
+        if let Some(event) = open.and_then(|open| open.unsent.take()) {
+            self.keep(path, event);
+        }
     }
 
     /// Tells what was held back of a call's pieces.
@@ -239,6 +261,8 @@ impl Run<'_> {
     /// Ends a call of which nobody will hear any more.
     pub(super) fn record_cancelled(&mut self, path: &NodePath, attempt: u32, call: &OpenCall) {
         match call.what {
+            // It was never sent, and nobody was told of it.
+            OpenKind::Model { .. } if call.unsent.is_some() => {}
             OpenKind::Model { .. } => self.record_model_end(path, attempt, call, CallEnd::Cancelled),
             OpenKind::Fetch => {
                 let kind = EventKind::FetchFinished { call: call.call, end: FetchEnd::Cancelled };
@@ -274,6 +298,11 @@ impl Run<'_> {
 
     pub(super) fn record_of_node(&mut self, path: &NodePath, attempt: u32, span: Option<SpanRef>, kind: EventKind) {
         let event = self.ledger.event(Scope { path: path.clone(), attempt, ..Scope::default() }, span, kind);
+        self.keep(path, event);
+    }
+
+    /// Records an event of a node.
+    fn keep(&mut self, path: &NodePath, event: Event) {
         // The end of a node is what others build upon, so progress hears of it only when the journal has it.
         let hold_back = matches!(event.kind, EventKind::NodeFinished { .. });
         if !hold_back {

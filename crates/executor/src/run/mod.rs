@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::AbortHandle;
 use futures_util::stream::FuturesUnordered;
-use sluicegate_events::{EventKind, Failure, JournalError, NodePath, RunStatus, SpanRef};
+use sluicegate_events::{Event, EventKind, Failure, JournalError, NodePath, RunStatus, SpanRef};
 use sluicegate_flow::bind::BoundPlan;
 use sluicegate_flow::plan::Plan;
 use sluicegate_model::{BoxFuture, ConnectionName};
@@ -143,6 +143,8 @@ impl Working {
 
 /// A call of a node that has not ended.
 struct OpenCall {
+    /// Its beginning, as long as nothing was sent: a call that waits for its turn is not in flight.
+    unsent: Option<Event>,
     call: u32,
     span: SpanRef,
     what: OpenKind,

@@ -150,12 +150,12 @@ struct SlowJournal {
 }
 
 impl Journal for SlowJournal {
-    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>> {
+    fn append(&self, events: Arc<Vec<Event>>) -> BoxFuture<'_, Result<(), JournalError>> {
         Box::pin(async move {
             let mut dice = Dice(hashed(&(self.seed, self.appends.fetch_add(1, Ordering::SeqCst))));
-            let keep = |events| {
+            let keep = |events: Arc<Vec<Event>>| {
                 let mut kept = self.kept.lock().unwrap();
-                kept.extend(events);
+                kept.extend(events.iter().cloned());
                 self.grown.send_replace(kept.len());
             };
             let (before, after) = (dice.below(3) * dice.below(60), dice.below(3) * dice.below(300));

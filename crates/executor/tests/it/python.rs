@@ -730,7 +730,7 @@ async fn what_cannot_be_done_is_raised_in_the_originals_classes() {
     check_raised("len(aoai.AzureOpenAI(connection).embedding(input='abc', deployment_name='m'))", r#"{"r":2}"#).await;
     check_raised(
         "__import__('promptflow.client').client.PFClient().run(flow='.', data='n.py')",
-        "about batch runs, which are not offered yet",
+        "nothing tells where the program `sluicegate` is",
     )
     .await;
 }

@@ -290,14 +290,14 @@ pub(crate) struct MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn append(&self, events: Vec<Event>) -> BoxFuture<'_, Result<(), JournalError>> {
+    fn append(&self, events: Arc<Vec<Event>>) -> BoxFuture<'_, Result<(), JournalError>> {
         Box::pin(async move {
             tokio::time::sleep(self.commit).await;
             if Some(self.batches.fetch_add(1, Ordering::SeqCst)) == self.fails_at {
                 return Err(JournalError { place: "memory".to_owned(), message: "disk full".to_owned() });
             }
             let mut kept = self.kept.lock().unwrap();
-            kept.extend(events);
+            kept.extend(events.iter().cloned());
             self.grown.send_replace(kept.len());
             Ok(())
         })

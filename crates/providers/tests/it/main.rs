@@ -4,6 +4,7 @@
 
 mod adapt;
 mod anthropic;
+mod batch_api;
 mod embeddings;
 mod faults;
 mod fetch;

@@ -1,5 +1,6 @@
-"""Asking the host. Models, templates, prompties, flows and runs live there once; this is the way to them.
+"""Asking the host. Models, templates, prompties and flows live there once; this is the way to them.
 
+What is about runs is asked of the program itself, and so is all that a script asks which no host has started (`_program`).
 The questions, their fields and their answers are written down in HOST.md.
 """
 
@@ -28,6 +29,8 @@ def link():
 
 def ask(what, **fields):
     """The host's answer; its refusal is raised as the class that it names."""
+    if _is_for_the_program(what):
+        return _program(what, fields)
     try:
         return link().ask(what, **_placed(fields))
     except Exception as error:
@@ -36,6 +39,10 @@ def ask(what, **fields):
 
 async def ask_async(what, **fields):
     """The host's answer, while the event loop goes on."""
+    if _is_for_the_program(what):
+        import asyncio
+
+        return await asyncio.to_thread(_program, what, fields)
     try:
         return await link().ask_async(what, **_placed(fields))
     except Exception as error:
@@ -44,12 +51,16 @@ async def ask_async(what, **fields):
 
 def pieces(what, **fields):
     """An iterator over an answer's pieces. Waits for the first, so that a refusal comes from the call, not from the loop."""
+    if _is_for_the_program(what):
+        return iter((_program(what, fields),))
     iterator = link().stream(what, **_placed(fields))
     return _rest(_next(iterator), iterator)
 
 
 async def pieces_async(what, **fields):
     """An asynchronous iterator over an answer's pieces; waits for the first."""
+    if _is_for_the_program(what):
+        return _rest_async(_program(what, fields), _Over())
     iterator = link().stream_async(what, **_placed(fields))
     return _rest_async(await _next_async(iterator), iterator)
 
@@ -81,6 +92,26 @@ def plain(value):
     from promptflow.exceptions import UserErrorException
 
     raise UserErrorException(f"a {type(value).__name__} cannot be given to the host here: only text, numbers, lists and dicts")
+
+
+def _is_for_the_program(what):
+    return what == "run" or what.startswith("run_") or getattr(sys.modules.get("sluicegate_worker.host"), "link", None) is None
+
+
+def _program(what, fields):
+    from promptflow import _program
+
+    return _program.answer(what, fields)
+
+
+class _Over:
+    """An asynchronous iterator that has nothing left."""
+
+    async def __anext__(self):
+        raise StopAsyncIteration
+
+    async def aclose(self):
+        """There is nothing to close."""
 
 
 def _placed(fields):

@@ -184,7 +184,7 @@ def _of_name(name, message, codes=()):
 
 
 def _known(name):
-    for home in ("promptflow.exceptions", "promptflow.core._errors", "promptflow.tools.exception"):
+    for home in ("promptflow.exceptions", "promptflow.core._errors", "promptflow.tools.exception", "promptflow._sdk._errors"):
         if home not in sys.modules:
             __import__(home)
         kind = vars(sys.modules[home]).get(name)

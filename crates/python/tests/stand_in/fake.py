@@ -1,8 +1,11 @@
-"""A host for tests: the worker's real link, with a channel that answers at once and remembers what was asked."""
+"""A host for tests: the worker's real link, with a channel that answers at once and remembers what was asked; and a program."""
 
 import itertools
+import json
 import os
 import sys
+import tempfile
+from unittest import mock
 
 PY = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "py"))
 if PY not in sys.path:
@@ -90,3 +93,63 @@ class Host:
     def notes(self, op):
         """The notes of a kind."""
         return [note["note"] for note in self.channel.notes if note["op"] == op]
+
+
+_PROGRAM = """#!{python}
+import json, os, sys
+folder = {folder!r}
+words = sys.argv[sys.argv.index("-C") + 2 :]
+asked = {{"words": words, "directory": sys.argv[sys.argv.index("-C") + 1], "stdin": sys.stdin.read(), "files": {{}}}}
+asked["variables"] = {{name: value for name, value in os.environ.items() if name.startswith(("SLUICEGATE_", "TEST_"))}}
+for word in words:
+    if word.endswith((".yaml", ".json")) and os.path.isfile(word):
+        asked["files"][word] = [oct(os.stat(word).st_mode & 0o777), open(word).read()]
+with open(folder + "/asked", "a") as log:
+    log.write(json.dumps(asked) + chr(10))
+for prefix, (code, out, said) in json.load(open(folder + "/answers")):
+    if words[: len(prefix)] == prefix:
+        sys.stdout.write(out)
+        sys.stderr.write(said)
+        sys.exit(code)
+sys.exit("error: nothing was to be asked: " + repr(words))
+"""
+
+
+class Program:
+    """A program in sluicegate's place while a test runs: answers by its first words, and remembers what it was asked."""
+
+    def __init__(self, answers):
+        self._answers = [
+            (words.split(), answer if isinstance(answer, tuple) else (0, json.dumps(answer), "")) for words, answer in answers.items()
+        ]
+
+    def __enter__(self):
+        self._holder = tempfile.TemporaryDirectory()
+        self.folder = os.path.realpath(self._holder.name)
+        path = os.path.join(self.folder, "program")
+        with open(path, "w") as file:
+            file.write(_PROGRAM.format(python=sys.executable, folder=self.folder))
+        os.chmod(path, 0o755)
+        with open(os.path.join(self.folder, "answers"), "w") as file:
+            json.dump(self._answers, file)
+        self._variables = mock.patch.dict(os.environ, {"SLUICEGATE_PROGRAM": path, "SLUICEGATE_DIRECTORY": self.folder})
+        self._variables.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self._variables.__exit__(None, None, None)
+        self._holder.cleanup()
+
+    @property
+    def asked(self):
+        """What it was started with, one after the other."""
+        path = os.path.join(self.folder, "asked")
+        if not os.path.exists(path):
+            return []
+        with open(path) as file:
+            return [json.loads(line) for line in file]
+
+    @property
+    def words(self):
+        """The command lines."""
+        return [" ".join(asked["words"]) for asked in self.asked]

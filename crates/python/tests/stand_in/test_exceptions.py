@@ -103,7 +103,7 @@ class Refusals(unittest.TestCase):
 
 class Outside(unittest.TestCase):
     def test_without_a_host_it_says_how_to_run(self):
-        with self.assertRaisesRegex(UserErrorException, "run the flow with `sluicegate run FLOW`"):
+        with self.assertRaisesRegex(UserErrorException, "inside of a flow only"):
             _host.ask("render")
 
 

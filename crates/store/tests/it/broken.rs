@@ -20,11 +20,11 @@ fn a_child_that_writes_until_the_disk_is_full() {
     let mut seq = 0;
     let failure = loop {
         seq += 1;
-        if let Err(error) = wait(journal.append(vec![numbered(&run, seq)])) {
+        if let Err(error) = wait(journal.append(vec![numbered(&run, seq)].into())) {
             break error;
         }
     };
-    let again = wait(journal.append(vec![numbered(&run, seq + 1)])).unwrap_err();
+    let again = wait(journal.append(vec![numbered(&run, seq + 1)].into())).unwrap_err();
     println!("acknowledged {}\nfailed: {failure}\nagain: {again}", seq - 1);
 }
 
@@ -63,10 +63,10 @@ fn a_deleted_folder_ends_the_journal() {
     let journal = place.store.create_run(&run, "0.1.0", Durability::Process).unwrap();
     append(&journal, vec![numbered(&run, 1)]);
     fs::remove_dir_all(place.store.root()).unwrap();
-    let error = wait(journal.append(vec![numbered(&run, 2)])).unwrap_err();
+    let error = wait(journal.append(vec![numbered(&run, 2)].into())).unwrap_err();
     assert!(error.place.ends_with("one.db"), "{error}");
     assert!(error.message.contains("deleted") || error.message.contains("o such file"), "{error}");
-    let again = wait(journal.append(vec![numbered(&run, 3)])).unwrap_err();
+    let again = wait(journal.append(vec![numbered(&run, 3)].into())).unwrap_err();
     assert_eq!(again.to_string(), error.to_string());
     assert!(wait(journal.take_commands()).is_err());
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use sluicegate_events::Journal as _;
 use sluicegate_store::{Durability, RunFilter, ShownStatus, Store};
@@ -20,7 +21,7 @@ fn a_child_that_writes_until_it_is_killed() {
     let run = run_id("killed");
     let journal = store.create_run(&run, "0.1.0", Durability::Process).unwrap();
     let mut seq = 1;
-    wait(journal.append(vec![event(&run, seq, started("f", None))])).unwrap();
+    wait(journal.append(vec![event(&run, seq, started("f", None))].into())).unwrap();
     wait(async {
         loop {
             // Several at once, so that commits hold more than one append.
@@ -30,7 +31,7 @@ fn a_child_that_writes_until_it_is_killed() {
                         seq += 1;
                         numbered(&run, seq)
                     });
-                    journal.append(events.collect())
+                    journal.append(Arc::new(events.collect()))
                 })
                 .collect();
             let first = seq - 5;
@@ -66,7 +67,7 @@ fn check_killed_after(acknowledgements: usize) {
     assert_eq!(place.store.list(&RunFilter::default()).unwrap()[0].status, ShownStatus::Interrupted);
 
     let (journal, past) = place.store.resume_run(&run, Durability::Power).unwrap();
-    wait(journal.append(vec![numbered(&run, past.len() as u64 + 1)])).unwrap();
+    wait(journal.append(vec![numbered(&run, past.len() as u64 + 1)].into())).unwrap();
 }
 
 #[test]

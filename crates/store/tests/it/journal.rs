@@ -114,7 +114,7 @@ fn a_value_too_deep_to_be_read_again_is_refused() {
     let place = place();
     let run = run_id("one");
     let journal = place.store.create_run(&run, "0.1.0", Durability::Process).unwrap();
-    let error = wait(journal.append(vec![event(&run, 1, finished_node(nested(300)))])).unwrap_err();
+    let error = wait(journal.append(vec![event(&run, 1, finished_node(nested(300)))].into())).unwrap_err();
     assert!(error.message.contains("nests deeper"), "{error}");
 }
 
@@ -124,7 +124,7 @@ fn appends_that_wait_together_are_all_there_in_order() {
     let run = run_id("many");
     let journal = place.store.create_run(&run, "0.1.0", Durability::Power).unwrap();
     wait(async {
-        let waiting: Vec<_> = (1..=2_000).map(|seq| journal.append(vec![numbered(&run, seq)])).collect();
+        let waiting: Vec<_> = (1..=2_000).map(|seq| journal.append(vec![numbered(&run, seq)].into())).collect();
         for append in waiting {
             append.await.unwrap();
         }
@@ -202,7 +202,7 @@ fn an_event_is_written_once() {
     let run = run_id("one");
     let journal = place.store.create_run(&run, "0.1.0", Durability::Process).unwrap();
     append(&journal, vec![numbered(&run, 1)]);
-    let error = wait(journal.append(vec![numbered(&run, 1)])).unwrap_err();
+    let error = wait(journal.append(vec![numbered(&run, 1)].into())).unwrap_err();
     assert!(error.message.contains("event 1 was written before"), "{error}");
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
 
 pub(crate) fn append(journal: &RunJournal, events: Vec<Event>) {
     use sluicegate_events::Journal as _;
-    wait(journal.append(events)).unwrap();
+    wait(journal.append(events.into())).unwrap();
 }
 
 /// A run with these events and nobody who writes it.

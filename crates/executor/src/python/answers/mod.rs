@@ -60,10 +60,6 @@ fn without_models(side: &PythonSide, what: &str, fields: Fields<'_>) -> Answer {
         "connection" => connections::one(side, fields),
         "connection_list" => Ok(connections::all(side)),
         "connection_save" => connections::save(side, fields),
-        "run" | "run_get" | "run_list" | "run_details" | "run_metrics" => Err(HostError::new(
-            "NotImplementedError",
-            format!("`{what}` is about batch runs, which are not offered yet"),
-        )),
         _ => Err(HostError::new("NotImplementedError", format!("`{what}` is not offered here"))),
     }
 }

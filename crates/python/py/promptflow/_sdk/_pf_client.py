@@ -1,4 +1,4 @@
-"""`PFClient`: what it does, the host does."""
+"""`PFClient`: what it does, the host does, or the program itself."""
 
 import os
 
@@ -37,9 +37,10 @@ class PFClient:
         resume_from=None,
         code=None,
         init=None,
+        stream=False,
         **kwargs,
     ):
-        """Runs a flow over a data file, or over another run's lines; gives the run when it has ended."""
+        """Runs a flow over a data file, or over another run's lines; gives the run when it has ended. `stream`: progress is seen."""
         return self._runs.create_or_update(
             Run(
                 flow=flow,
@@ -55,7 +56,8 @@ class PFClient:
                 resume_from=resume_from,
                 code=code,
                 init=init,
-            )
+            ),
+            stream=stream,
         )
 
     def stream(self, run, raise_on_error=True):
@@ -128,9 +130,35 @@ class RunOperations:
     def create_or_update(self, run, **kwargs):
         """Runs what a Run describes."""
         fields = run._question()
-        if "resume_from" not in fields:
+        if "source" in fields and run.flow is None:
+            pass
+        elif "resume_from" not in fields:
             fields = {**_flow(run.flow, run.code), **fields}
+        if kwargs.get("stream"):
+            fields["live"] = True
         return run._told(_host.ask("run", **fields))
+
+    def update(self, name, display_name=None, description=None, tags=None, **kwargs):
+        """Says something else of a run, for as long as this process lives."""
+        from promptflow import _program
+
+        run = self.get(name)
+        facts = {"display_name": display_name, "description": description, "tags": tags}
+        facts = {key: value for key, value in facts.items() if value is not None}
+        _program.remember(run.name, **facts)
+        return run._told({**run._about, **facts})
+
+    def delete(self, name, **kwargs):
+        """Deletes a run and its outputs."""
+        _host.ask("run_delete", run=name_of(name))
+
+    def archive(self, name, **kwargs):
+        """The run: there is no archive."""
+        return self.get(name)
+
+    def restore(self, name, **kwargs):
+        """The run: there is no archive."""
+        return self.get(name)
 
     def get(self, run):
         """A run by its name."""
@@ -141,20 +169,22 @@ class RunOperations:
         return [Run()._told(told) for told in _host.ask("run_list", max_results=max_results)]
 
     def stream(self, name, raise_on_error=True):
-        """The run; raises if it failed."""
+        """The run, its summary printed; raises if it failed."""
         run = name if isinstance(name, Run) and name.status else self.get(name)
+        print(run._summary())
         if raise_on_error and run.status in ("Failed", "Canceled"):
-            from promptflow.exceptions import UserErrorException
+            from promptflow._sdk._errors import InvalidRunStatusError
 
-            raise UserErrorException(f"run '{run.name}' has the status {run.status}")
+            because = (run._about.get("error") or {}).get("message")
+            raise InvalidRunStatusError(f"run '{run.name}' has the status {run.status}" + (f": {because}" if because else ""))
         return run
 
     def get_details(self, name, max_results=100, all_results=False):
         """A run's inputs and outputs, a row for each line."""
         if not all_results and (not isinstance(max_results, int) or max_results < 1):
-            from promptflow.exceptions import UserErrorException
+            from promptflow._sdk._errors import RunOperationParameterError
 
-            raise UserErrorException(f"max_results must be a positive integer, got {max_results!r}")
+            raise RunOperationParameterError(f"'max_results' must be a positive integer, got {max_results!r}")
         from promptflow._sdk._table import table
 
         fields = {} if all_results else {"max_results": max_results}
@@ -172,7 +202,7 @@ class RunOperations:
     def __getattr__(self, name):
         if name.startswith("_"):
             raise AttributeError(name)
-        raise not_offered(f"PFClient.runs.{name}", "runs are folders that `sluicegate runs` lists and removes")
+        raise not_offered(f"PFClient.runs.{name}", "`sluicegate runs` does what can be done with runs")
 
 
 class ConnectionOperations:
@@ -217,8 +247,8 @@ class ConnectionOperations:
 
 
 def load_run(source, params_override=None, **kwargs):
-    """Not offered."""
-    raise not_offered("load_run", "`sluicegate pf run create --file run.yaml` reads such a file")
+    """A run as its file describes it, for `PFClient().runs.create_or_update`."""
+    return Run._load(source, params_override)
 
 
 def load_connection(source, **kwargs):

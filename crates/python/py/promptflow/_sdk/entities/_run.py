@@ -48,6 +48,8 @@ class Run:
         self.created_on = None
         self.end_time = None
         self._output_path = None
+        # A run's file that only the program can read.
+        self._source = None
         self._about = {}
 
     def __repr__(self):
@@ -66,6 +68,8 @@ class Run:
             if given:
                 raise ValueError(f"'resume_from' is not supported to be used with the following parameters: {', '.join(given)}.")
             return {**fields, "resume_from": name_of(self.resume_from)}
+        if self._source:
+            return self._question_of_source(fields)
         if not self.run and not self.data:
             raise ValueError("at least one of data or run must be provided")
         if self.data:
@@ -82,22 +86,161 @@ class Run:
         if self.connections:
             from promptflow.core._flow import _plain_connections
 
-            fields["connections"] = _plain_connections(self.connections)
+            fields["connections"] = _named_only(_plain_connections(self.connections), "connections")
         if self.init:
-            fields["init"] = dict(self.init)
+            from promptflow.core._flow import _plain_overrides
+
+            fields["init"] = _named_only(_plain_overrides(dict(self.init)), "init")
         return fields
+
+    def _question_of_source(self, fields):
+        given = [key for key in ("connections", "environment_variables", "init") if getattr(self, key)]
+        if given:
+            from promptflow.exceptions import UserErrorException
+
+            raise UserErrorException(f"{', '.join(given)} cannot be changed here: install PyYAML, so that {self._source} is read, or write them into it")
+        fields["source"] = self._source
+        if self.data:
+            fields["data"] = os.path.abspath(os.fspath(self.data))
+        if self.run:
+            fields["run"] = name_of(self.run)
+        if self.column_mapping:
+            fields["column_mapping"] = _host.plain(self.column_mapping)
+        return fields
+
+    @classmethod
+    def _load(cls, source, params_override=None):
+        """A run's file, with values over what it says: `[{"name": "x"}]`."""
+        from promptflow.exceptions import UserErrorException
+
+        path = os.path.abspath(os.fspath(source))
+        if not os.path.isfile(path):
+            raise UserErrorException(f"No such file or directory: {path}")
+        told = _read_yaml(path)
+        if told is not None and not isinstance(told, dict):
+            raise UserErrorException(f"{path} is no map of a run's fields: flow, data, column_mapping and so on")
+        fields = {str(key): value for key, value in (told or {}).items() if not str(key).startswith("$")}
+        for key in ("flow", "data"):
+            if isinstance(fields.get(key), str):
+                fields[key] = _beside(path, fields[key])
+        for change in params_override or []:
+            for key, value in change.items():
+                first, _, rest = key.partition(".")
+                if rest:
+                    fields[first] = {**(fields.get(first) or {}), rest: value}
+                else:
+                    fields[key] = value
+        run = cls(**fields)
+        if told is None:
+            run._source = path
+        return run
 
     def _told(self, told):
         """Takes over what the host tells of the run."""
         self._about = told
-        for key in ("name", "status", "display_name", "description", "tags", "properties", "created_on", "end_time", "data", "flow", "run"):
+        for key in ("name", "status", "display_name", "description", "tags", "properties", "created_on", "end_time", "data", "flow", "run", "column_mapping"):
             if told.get(key) is not None:
                 setattr(self, key, told[key])
         self._output_path = told.get("output_path")
         return self
 
+    @property
+    def _end_time(self):
+        return self.end_time
+
+    @property
+    def _created_on(self):
+        return self.created_on
+
+    def _summary(self):
+        """What is printed of a run that has ended."""
+        duration = ((self.properties or {}).get("system_metrics") or {}).get("duration")
+        return (
+            "======= Run Summary =======\n\n"
+            f'Run name: "{self.name}"\nRun status: "{self.status}"\nStart time: "{self.created_on or ""}"\n'
+            f'Duration: "{"" if duration is None else duration}"\nOutput path: "{self._output_path or ""}"\n'
+        )
+
     def _to_dict(self, **_):
-        return {**self._about, "name": self.name, "status": self.status}
+        told = {key: getattr(self, key) for key in _SHOWN}
+        for key in ("flow", "data", "run"):
+            if told[key] is not None and not isinstance(told[key], str):
+                told[key] = name_of(told[key]) if key == "run" else _path_or_name(told[key])
+        told["output_path"] = self._output_path
+        always = ("name", "status", "display_name", "tags", "properties")
+        return {key: value for key, value in told.items() if key in always or value not in (None, {})}
+
+
+_SHOWN = (
+    "name",
+    "status",
+    "display_name",
+    "description",
+    "created_on",
+    "end_time",
+    "flow",
+    "data",
+    "run",
+    "column_mapping",
+    "variant",
+    "tags",
+    "properties",
+)
+
+
+def _path_or_name(value):
+    if hasattr(value, "__fspath__"):
+        return os.fspath(value)
+    return getattr(value, "__name__", None) or str(getattr(value, "path", value))
+
+
+def _named_only(told, where):
+    """Refuses what is secret: it would be written down with the run."""
+
+    def has_secret(value):
+        if isinstance(value, dict):
+            return bool(value.get("secrets") or value.get("api_key")) or any(map(has_secret, value.values()))
+        return isinstance(value, list) and any(map(has_secret, value))
+
+    if has_secret(told):
+        from promptflow.exceptions import UserErrorException
+
+        raise UserErrorException(
+            f"`{where}` of a run takes the names of connections, not connections with their keys, which would be written down with the run: "
+            "describe the connection in config/config.yaml, its key as ${NAME}, and give its name"
+        )
+    return told
+
+
+def _beside(file, path):
+    """A path of a run's file, which counts from there."""
+    if "://" in path or path.startswith("azureml:"):
+        return path
+    return os.path.normpath(os.path.join(os.path.dirname(file), path[len("file:") :] if path.startswith("file:") else path))
+
+
+def _read_yaml(path):
+    """A YAML file's content; None if nothing that is installed reads YAML."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        import yaml
+
+        return yaml.safe_load(text)
+    except ImportError:
+        pass
+    try:
+        from ruamel.yaml import YAML
+
+        return YAML(typ="safe", pure=True).load(text)
+    except ImportError:
+        pass
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def name_of(run):
