@@ -6,8 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     batch::BatchArgs, check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand,
-    connections::ConnectionsCommand, draw::DrawArgs, new::NewArgs, pf::PfCommand, run::RunArgs, runs::RunsCommand,
-    schema::SchemaArgs, simulate::SimulateArgs, verify::VerifyArgs,
+    connections::ConnectionsCommand, draw::DrawArgs, gate::GateCommand, new::NewArgs, pf::PfCommand,
+    python::PythonArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs, simulate::SimulateArgs,
+    verify::VerifyArgs,
 };
 
 /// Runs LLM pipelines that are written as YAML flows, and gates pull requests on their quality.
@@ -30,13 +31,15 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 did it · 1 it ran and failed · 2 asked wrongly (flags, config, flow problems) · \
-                          13 budget reached ·                           130 interrupted";
+                          10 the gate failed · 11 inconclusive · 12 invalid · 13 budget reached · 130 interrupted";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(RunArgs),
     Batch(BatchArgs),
     Check(CheckArgs),
+    #[command(subcommand)]
+    Gate(GateCommand),
     Draw(DrawArgs),
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -49,6 +52,7 @@ pub(crate) enum Command {
     New(NewArgs),
     #[command(subcommand)]
     Pf(PfCommand),
+    Python(PythonArgs),
     Schema(SchemaArgs),
     Completions(CompletionsArgs),
     /// Print the manual page (roff), for `man -l -`
@@ -61,8 +65,13 @@ const KNOWN_IN_SNAKE_CASE: [&str; 3] = ["environment_name", "deploy_traces", "vi
 /// Makes `--max-retries` and `--max_retries` the same flag: whichever spelling is documented is what clap sees.
 pub(crate) fn one_spelling(arguments: impl Iterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
     let mut only_values = false;
+    let mut words = 0;
     arguments
         .map(|argument| {
+            // What comes after `python` is for a script, which knows its own flags.
+            let is_word = !argument.to_str().is_some_and(|text| text.starts_with('-'));
+            words += usize::from(is_word);
+            only_values |= is_word && words <= 3 && argument == "python";
             let Some(text) = argument.to_str().filter(|_| !only_values) else { return argument };
             let Some(flag) = text.strip_prefix("--") else { return argument };
             if flag.is_empty() {
@@ -96,5 +105,11 @@ mod tests {
                 .map(Into::into),
         );
         assert_eq!(spelled, ["run", "--environment_name", "pr", "--no-store", "--set=a_b=c_d", "--", "--a_b"]);
+    }
+
+    #[test]
+    fn flags_of_a_script_stay_as_they_are() {
+        let words = ["sluicegate", "-C", "dir", "python", "x.py", "--my_flag"];
+        assert_eq!(one_spelling(words.into_iter().map(Into::into)), words);
     }
 }

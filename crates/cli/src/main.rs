@@ -9,6 +9,7 @@ mod batch;
 mod commands;
 mod error;
 mod exit;
+mod gating;
 mod inputs;
 mod interrupt;
 mod keepers;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&session, args),
         Command::Batch(args) => commands::batch::batch(&session, args),
         Command::Check(args) => commands::check::check(&session, &args),
+        Command::Gate(command) => commands::gate::gate(&session, &command),
         Command::Draw(args) => commands::draw::draw(&session, &args),
         Command::Config(command) => commands::config::config(&session, &command),
         Command::Connections(command) => commands::connections::connections(&session, &command),
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => commands::simulate::simulate(&session, &args),
         Command::Verify(args) => commands::verify::verify(&session, &args),
         Command::New(args) => commands::new::new(&session, &args),
+        Command::Python(args) => commands::python::python(&session, &args),
         Command::Schema(args) => commands::schema::schema(&printer, &args),
         Command::Completions(args) => commands::completions::completions(&printer, &args),
         Command::Man => commands::completions::man(&printer),

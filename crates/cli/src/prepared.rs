@@ -14,7 +14,8 @@ use sluicegate_flow::bind::{
 use sluicegate_flow::compile::VariantChoice;
 use sluicegate_flow::plan::{ChatMarkers, NeedKind, NodeKind, Plan};
 use sluicegate_flow::prompty::PromptyModel;
-use sluicegate_model::{ConnectionName, Price, Prices, TraceContext};
+use sluicegate_model::{ConnectionName, ModelError, Models as _, Price, Prices, TraceContext};
+use sluicegate_providers::{ProviderBatches, SHARE_OF_PRICE};
 use sluicegate_source::Problem;
 use sluicegate_source::suggest::nearest;
 use sluicegate_store::{RunJournal, Store};
@@ -47,6 +48,8 @@ pub(crate) struct Choices {
     pub(crate) variables: Map,
     /// Which connection and deployment single nodes use, whatever the settings say.
     pub(crate) nodes: indexmap::IndexMap<Arc<str>, NodeBinding>,
+    /// How chat calls go into batches of the providers, if they do.
+    pub(crate) provider_batch: Option<Arc<ProviderBatches>>,
 }
 
 /// A flow, ready to run.
@@ -122,15 +125,30 @@ impl Prepared {
         let redactor = environment.redactor_with(used, &connections).with(http_secrets(bound.plan()));
         let masks = Masks::new(redactor, session.printer());
         let prices = environment.prices()?;
+        // Vectors are not asked for in batches.
+        let share = |name: &str| match choices.provider_batch {
+            Some(_) if !name.contains("embed") => SHARE_OF_PRICE,
+            _ => 1.0,
+        };
         let prices = prices.into_iter().map(|(name, price)| {
-            (name, Price { input: price.input, cached_input: price.cached_input, output: price.output })
+            let share = share(&name);
+            let cached_input = price.cached_input.map(|price| price * share);
+            (name, Price { input: price.input * share, cached_input, output: price.output * share })
         });
         let options = session.client_options(&flow.environment, choices.stream)?;
         let in_flight = connections.iter().map(|connection| connection.limits.max_in_flight).max();
         let in_flight = in_flight.or(choices.max_in_flight).unwrap_or(one(environment.max_in_flight())?);
         let models =
             AllModels::new(connections, flow.environment.clone(), options).with_in_flight(choices.max_in_flight);
-        let models = Arc::new(models);
+        let models = Arc::new(models.in_batches(choices.provider_batch.clone()));
+        if choices.provider_batch.is_some() {
+            // Before anything is sent: who has no batches says so now.
+            for name in chat_connections_of(bound.plan()) {
+                models.chat(&name).map_err(|error| {
+                    CliError::misused(error.to_string()).hint("leave `--provider-batch` out, or use another connection")
+                })?;
+            }
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -316,6 +334,11 @@ impl Prepared {
         self.runtime.block_on(run_batch(Arc::new(engine), &self.plan, start, lines, options, interrupted))
     }
 
+    /// Asks a provider to cancel a batch, and returns the status that it then has.
+    pub(crate) fn cancel_batch(&self, connection: &str, batch: &str) -> Result<Arc<str>, ModelError> {
+        self.runtime.block_on(self.models.cancel_batch(&ConnectionName(connection.into()), batch))
+    }
+
     /// The flow as it runs.
     pub(crate) fn plan(&self) -> &Arc<Plan> {
         self.plan.plan()
@@ -363,6 +386,20 @@ pub(crate) fn inline_models(plan: &Plan, found: &mut HashMap<ConnectionName, Pro
             inline_models(inner, found);
         }
     }
+}
+
+/// Every connection that a plan's nodes ask for conversations, inner flows included.
+fn chat_connections_of(plan: &Plan) -> BTreeSet<ConnectionName> {
+    let mut names = BTreeSet::new();
+    for node in &plan.nodes {
+        if !matches!(node.kind, NodeKind::Embedding(_)) {
+            names.extend(connection_of_kind(&node.kind));
+        }
+        if let Some(inner) = node.kind.inner() {
+            names.extend(chat_connections_of(inner));
+        }
+    }
+    names
 }
 
 fn connection_of_kind(kind: &NodeKind) -> Option<ConnectionName> {

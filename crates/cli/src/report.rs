@@ -1,6 +1,6 @@
 //! A run as one JSON object: what `run --json` and `runs show --json` print.
 
-use sluicegate_events::{Adapted, NodeSummary, RunSummary};
+use sluicegate_events::{Adapted, LineCounts, NodeSummary, RunSummary};
 use sluicegate_model::{Adaptation, Filter, FilterFinding, Usage};
 use sluicegate_value::{Map, Value};
 
@@ -21,9 +21,21 @@ pub(crate) fn report(summary: &RunSummary, status: &str) -> Value {
     }
     report.insert("usage", usage(&summary.usage()));
     report.insert("cost_usd", summary.cost());
-    let nodes: Map = summary.nodes.iter().map(|(path, node)| (path.to_string(), node_value(node))).collect();
-    report.insert("nodes", nodes);
+    report.insert("nodes", nodes_value(summary));
     Value::from(report)
+}
+
+/// The nodes of a run by their paths.
+pub(crate) fn nodes_value(summary: &RunSummary) -> Value {
+    let nodes = summary.nodes.iter().map(|(path, node)| (path.to_string(), node_value(node)));
+    Value::from(nodes.collect::<Map>())
+}
+
+/// How many lines of a batch ended how.
+pub(crate) fn line_counts(lines: &LineCounts) -> Value {
+    let counts =
+        [("total", lines.total()), ("completed", lines.completed), ("failed", lines.failed), ("left", lines.left)];
+    Value::from(Map::from(counts))
 }
 
 fn node_value(node: &NodeSummary) -> Value {
@@ -80,7 +92,8 @@ fn adapted_value(adapted: &Adapted) -> Value {
     map.into()
 }
 
-fn failure_value(failure: &sluicegate_events::Failure) -> Value {
+/// Why something failed.
+pub(crate) fn failure_value(failure: &sluicegate_events::Failure) -> Value {
     let mut map = Map::new();
     map.insert("code", failure.code.as_str());
     map.insert("message", failure.message.as_str());
@@ -90,7 +103,8 @@ fn failure_value(failure: &sluicegate_events::Failure) -> Value {
     Value::from(map)
 }
 
-fn usage(usage: &Usage) -> Value {
+/// Tokens used.
+pub(crate) fn usage(usage: &Usage) -> Value {
     Value::from(Map::from([
         ("input_tokens", usage.input_tokens),
         ("output_tokens", usage.output_tokens),
@@ -100,6 +114,7 @@ fn usage(usage: &Usage) -> Value {
     ]))
 }
 
-fn milliseconds(duration: Option<std::time::Duration>) -> Option<f64> {
+/// A time in milliseconds, to the microsecond.
+pub(crate) fn milliseconds(duration: Option<std::time::Duration>) -> Option<f64> {
     duration.map(|duration| duration.as_micros() as f64 / 1000.0)
 }

@@ -91,6 +91,17 @@ impl Session {
         &self.directory
     }
 
+    /// A variable of the process, such as those that a build's runner sets; one that is empty is none.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.process.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The project around the current folder.
+    pub(crate) fn project(&self) -> Project {
+        self.project_at(&self.directory)
+    }
+
     /// What the clients of models and of `http` nodes keep to: proxies, trusted certificates, the policy of `http:`, and
     /// whether streams tell their token counts.
     pub(crate) fn client_options(

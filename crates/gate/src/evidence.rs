@@ -193,14 +193,37 @@ impl Case {
 /// How many characters of an output a receipt keeps.
 pub const KEPT_OUTPUT: usize = 4_000;
 
-/// The beginning of a text, with a note of how long the whole is; the text itself if it is short enough.
+/// The beginning of a text, with a note of how long the whole is; the text itself if it is short enough, or was shortened
+/// so before: what a receipt keeps is judged again as it is.
 #[must_use]
 pub fn shortened(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         None => text.to_owned(),
+        Some((end, _)) if is_note(&text[end..], limit) => text.to_owned(),
         Some((end, _)) => {
             let whole = text[end..].chars().count() + limit;
             format!("{} … [shortened: {limit} of {whole} characters]", &text[..end])
         }
+    }
+}
+
+fn is_note(rest: &str, limit: usize) -> bool {
+    let whole = rest
+        .strip_prefix(&format!(" … [shortened: {limit} of "))
+        .and_then(|rest| rest.strip_suffix(" characters]"))
+        .filter(|digits| (1..20).contains(&digits.len()));
+    whole.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn what_was_shortened_is_not_shortened_again() {
+        let once = shortened("ééééé", 3);
+        assert_eq!(once, "ééé … [shortened: 3 of 5 characters]");
+        assert_eq!(shortened(&once, 3), once);
+        assert!(shortened(&once, 2).starts_with("éé … [shortened: 2 of "));
     }
 }

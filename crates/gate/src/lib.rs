@@ -13,9 +13,11 @@
 mod comparator;
 mod evidence;
 pub mod judge;
+pub mod plan;
 pub mod policy;
 pub mod projection;
 mod receipt;
+pub mod replay;
 mod score;
 pub mod statistics;
 

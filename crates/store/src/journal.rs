@@ -7,10 +7,12 @@
 //! ```
 //!
 //! There is no timer: a commit takes what came while the one before was being synced, so a lone append waits for
-//! nobody and a thousand at once share a sync.
+//! nobody and a thousand at once share a sync. Where thousands of lines append, [`RunJournal::gather`] lets commits keep a
+//! distance: each line waits a little longer, and a disk that syncs quickly is not asked to do so for every few events.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -40,6 +42,8 @@ pub struct RunJournal {
     place: PathBuf,
     queue: Option<Sender<Request>>,
     writer: Option<JoinHandle<()>>,
+    /// How far apart commits are at least, in microseconds.
+    distance: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -53,6 +57,7 @@ impl RunJournal {
         Lease::of_this_process().write(&connection).map_err(|error| StoreError::sqlite(&place, &error))?;
         let (queue, requests) = channel();
         let identity = FileIdentity::of(&place);
+        let distance = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             place: place.clone(),
             identity,
@@ -60,6 +65,7 @@ impl RunJournal {
             buffers: Buffers::default(),
             broken: None,
             last_beat: Instant::now(),
+            distance: distance.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -69,7 +75,12 @@ impl RunJournal {
                 drop(lock);
             })
             .map_err(|error| StoreError::file(&place, &error))?;
-        Ok(Self { run, place, queue: Some(queue), writer: Some(thread) })
+        Ok(Self { run, place, queue: Some(queue), writer: Some(thread), distance })
+    }
+
+    /// Lets commits be so far apart at least, so that more appends share each.
+    pub fn gather(&self, distance: Duration) {
+        self.distance.store(u64::try_from(distance.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The run.
@@ -132,11 +143,18 @@ struct Writer {
     /// The first failure. What follows it must fail too: a journal with a hole would lie.
     broken: Option<JournalError>,
     last_beat: Instant,
+    distance: Arc<AtomicU64>,
 }
 
 impl Writer {
     fn work(mut self, requests: &Receiver<Request>) {
+        let mut last_commit: Option<Instant> = None;
         while let Ok(first) = requests.recv() {
+            // Asleep rather than listening: nobody wakes this thread for each of them.
+            let distance = Duration::from_micros(self.distance.load(Ordering::Relaxed));
+            if let Some(pause) = last_commit.and_then(|last| distance.checked_sub(last.elapsed())) {
+                std::thread::sleep(pause);
+            }
             let mut appends = Vec::new();
             let mut askers = Vec::new();
             let mut next = Some(first);
@@ -150,6 +168,7 @@ impl Writer {
             if !appends.is_empty() {
                 let outcome =
                     self.unless_broken(|writer| writer.commit(appends.iter().flat_map(|(events, _)| events.iter())));
+                last_commit = Some(Instant::now());
                 for (_, answer) in appends {
                     let _ = answer.send(outcome.clone());
                 }

@@ -65,9 +65,10 @@ impl Data {
         let optional = |name: &Arc<str>| plan.flex.as_ref().is_some_and(|flex| flex.optional.contains(name));
         let inputs: Vec<(Arc<str>, bool)> = plan
             .inputs
-            .iter()
-            .map(|(name, spec)| {
-                let has_default = spec.default.is_some() || takes.of_section.contains_key(name) || optional(name);
+            .keys()
+            .map(|name| {
+                let has_default =
+                    plan.default_of(name).is_some() || takes.of_section.contains_key(name) || optional(name);
                 (name.clone(), has_default)
             })
             .collect();
@@ -91,9 +92,9 @@ impl Data {
         tell(session, problems)?;
         let mapped = mapping.to_map();
         // As in prompt flow, which surprises whoever sees it first.
-        let kept = inputs.iter().filter(|(name, has_default)| {
-            *has_default && !mapped.contains_key(name) && survey.columns.exists(name)
-        });
+        let kept = inputs
+            .iter()
+            .filter(|(name, has_default)| *has_default && !mapped.contains_key(name) && survey.columns.exists(name));
         let kept: Vec<&str> = kept.map(|(name, _)| &**name).collect();
         if !kept.is_empty() {
             let names: Vec<String> = kept.iter().map(|name| format!("`{name}`")).collect();

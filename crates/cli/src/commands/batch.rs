@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sluicegate_dataset::MappingEntry;
-use sluicegate_events::{Event, EventKind, LineCounts, PlanHashes, RunId, Spent};
+use sluicegate_events::{Event, EventKind, LineCounts, PlanHashes, RunId, RunStatus, RunSummary, Spent};
 use sluicegate_executor::batch::{BatchOptions, BatchPast, BatchReport, BatchStart, MaxFailures};
 use sluicegate_executor::{Budget, NewRun};
 use sluicegate_flow::bind::Setting;
+use sluicegate_providers::ProviderBatches;
 use sluicegate_store::{RunJournal, Store};
 use sluicegate_value::{Map, Value, duration};
 
 use super::run::{check_address, refuse_changes, remembered, variant};
-use super::runs::store_error;
+use super::runs::{last_aggregation, store_error};
 use crate::batch::{
-    Asked, Data, Ended, OnBadLine, OutputPlace, Progress, ProgressStyle, RunFile, finish, node_flags, nodes_from_map,
-    nodes_to_map, write_outputs,
+    Asked, Data, Ended, Manner, OnBadLine, OutputPlace, Progress, ProgressStyle, RunFile, RunFolder, below,
+    cancel_batches, finish, keep_batches, node_flags, nodes_from_map, nodes_to_map, provider_batches,
+    tell_open_batches, write_outputs,
 };
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -75,17 +77,17 @@ pub(crate) struct BatchArgs {
     #[arg(long, value_enum, value_name = "WHAT")]
     on_bad_line: Option<OnBadLine>,
 
-    /// How long a line may take: 90s, 10m, or `none`
-    #[arg(long, value_name = "TIME", default_value = "10m")]
-    line_timeout: String,
+    /// How long a line may take: 90s, 10m, or `none`; else 10m, or with --provider-batch `none`
+    #[arg(long, value_name = "TIME")]
+    line_timeout: Option<String>,
 
     /// How long the batch may take; what is left then is for --resume
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
 
-    /// How many lines may fail, or which share of them, for an exit code of 0
-    #[arg(long, value_name = "N|P%", default_value = "0")]
-    max_failures: MaxFailures,
+    /// How many lines may fail, or which share of them, for an exit code of 0; else none
+    #[arg(long, value_name = "N|P%")]
+    max_failures: Option<MaxFailures>,
 
     /// Begin nothing more once more lines failed than may
     #[arg(long)]
@@ -96,8 +98,18 @@ pub(crate) struct BatchArgs {
     budget: Option<f64>,
 
     /// Tokens of a reply that a budget reserves where the request does not limit them
-    #[arg(long, value_name = "N", requires = "budget")]
+    #[arg(long, value_name = "N")]
     assume_tokens: Option<u64>,
+
+    /// Send chat calls as files of up to SIZE calls to the provider's batch API: half the price, answers within a day
+    /// (OpenAI and Azure OpenAI). A resume goes on so; 0: without
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "5000",
+          value_parser = clap::value_parser!(u32).range(0..=50_000))]
+    provider_batch: Option<u32>,
+
+    /// With --resume: have the provider cancel the batches that the run left there, and run nothing
+    #[arg(long, requires = "resume")]
+    cancel_provider_batch: bool,
 
     #[command(flatten)]
     kept: KeptArgs,
@@ -110,7 +122,11 @@ pub(crate) struct BatchArgs {
     #[arg(long, short = 'o', value_name = "DIR")]
     output: Option<String>,
 
-    /// Go on with a batch: lines that are over are not run again, replies that are recorded not asked again
+    /// Write prompt flow's run folder there, too: outputs, metrics, errors, records of lines and nodes, the flow
+    #[arg(long, value_name = "DIR")]
+    run_folder: Option<PathBuf>,
+
+    /// Go on with a batch as it began: lines that are over are not run again, replies that are recorded not asked again
     #[arg(long, value_name = "RUN", conflicts_with_all = ["flow", "data", "run", "filter", "limit", "column_mapping"])]
     resume: Option<String>,
 
@@ -155,6 +171,9 @@ pub(crate) struct BatchArgs {
     deploy_traces: Option<String>,
 }
 
+/// How far apart the journal's commits are at least. Each line waits for two of them, while others use the endpoint.
+const BETWEEN_COMMITS: Duration = Duration::from_millis(2);
+
 /// Runs a flow over a data set, or goes on with that.
 pub(crate) fn batch(session: &Session, args: BatchArgs) -> Result<Exit, CliError> {
     check_address(args.deploy_traces.as_deref())?;
@@ -192,9 +211,11 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
         max_in_flight: args.concurrency.map(|limit| limit as usize),
         variables: file.variables,
         nodes: file.nodes,
+        provider_batch: provider_batches(session, args.provider_batch, args.progress),
         ..Choices::default()
     };
-    let options = batch_options(args)?;
+    let manner = manner(session, args);
+    let options = batch_options(args, &manner)?;
     let interrupted = interrupt::listen(session.printer().clone())?;
     let prepared = Prepared::new(session, flow, &choices)?;
     let done = (|| {
@@ -204,16 +225,24 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
             None => RunId::generate(),
         };
         let spool = spool_place(&store.0, &run)?;
+        // Before anything of that run is written over.
+        if store.0.open_run(&run).is_ok() {
+            return Err(CliError::misused(format!("there is a run `{run}` already"))
+                .hint(format!("choose another name, or go on with it: sluicegate batch --resume {run}")));
+        }
         if asked.data.iter().any(|name| name == "-") {
             spool_stdin(&spool)?;
         }
         let data = Data::prepare(session, &prepared, &asked, &spool).inspect_err(|_| {
             let _ = std::fs::remove_file(&spool);
         })?;
-        let place = output_place(session, args, &store.0, &run);
+        keep_batches(session, choices.provider_batch.as_ref(), &store.0, &run)?;
+        let place = output_place(&manner, &store.0, &run);
         place.open()?;
+        run_folder(session, args).map_or(Ok(()), |folder| folder.open())?;
         let mut remembered = remembered(&args.set, variant_name, &choices, &prepared.flow.name);
         remembered.insert("batch", asked.remembered());
+        remembered.insert("manner", manner.remembered());
         remembered.insert("environment_variables", choices.variables.clone());
         remembered.insert("connections", nodes_to_map(&choices.nodes));
         let new = NewRun {
@@ -229,8 +258,17 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
         let recorded = data.recorded();
         let before =
             Before { lines: LineCounts { left: recorded.lines, ..LineCounts::default() }, ..Before::default() };
-        let work =
-            Work { session, args, prepared: &prepared, data: &data, store: &store.0, place: &place, options: &options };
+        let work = Work {
+            session,
+            args,
+            manner: &manner,
+            prepared: &prepared,
+            data: &data,
+            batches: choices.provider_batch.as_ref(),
+            store: &store.0,
+            place: &place,
+            options: &options,
+        };
         work.run(journal, BatchStart::New { run: new, data: recorded }, before, interrupted)
     })();
     prepared.close();
@@ -267,6 +305,12 @@ fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, 
     };
     let text = |name: &str| remembered.get(name).and_then(Value::as_str);
     let map = |name: &str| remembered.get(name).and_then(Value::as_map);
+    let manner = match map("manner") {
+        Some(then) => manner(session, args).or_as(then),
+        None => manner(session, args),
+    };
+    // What was replayed asks nobody now either, and needs no keys.
+    let session = &session.replaying(manner.kept.replay.is_some());
     let by_name = text("flow").and_then(|name| session.flow(name, environment.as_deref()).ok());
     let flow = match by_name.filter(|flow| flow.path.display().to_string() == flow_path) {
         Some(flow) => flow,
@@ -279,14 +323,22 @@ fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, 
         init: map("init").cloned().unwrap_or_default(),
         variables: map("environment_variables").cloned().unwrap_or_default(),
         nodes: map("connections").map(nodes_from_map).unwrap_or_default(),
-        max_in_flight: args.concurrency.map(|limit| limit as usize),
+        max_in_flight: manner.concurrency.map(|limit| limit as usize),
+        provider_batch: provider_batches(
+            session,
+            if args.cancel_provider_batch { Some(1) } else { manner.provider_batch },
+            args.progress,
+        ),
         ..Choices::default()
     };
     let mut asked = remembered.get("batch").and_then(Value::as_map).map(Asked::from_remembered).unwrap_or_default();
     asked.on_bad_line = args.on_bad_line.unwrap_or(asked.on_bad_line);
-    let options = batch_options(args)?;
+    let options = batch_options(args, &manner)?;
     let prepared = Prepared::new(session, flow, &choices)?;
     let done = (|| {
+        if args.cancel_provider_batch {
+            return cancel_batches(session, &prepared, &store, &id);
+        }
         let spool = spool_place(&store, &id)?;
         let data = Data::prepare(session, &prepared, &asked, &spool)?;
         let recorded = data.recorded();
@@ -302,15 +354,22 @@ fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, 
         let (completed, failed) = (past.totals.completed.lines, past.totals.failed.lines);
         let left = recorded.lines.saturating_sub(completed + failed);
         let runs_again = left > 0 || (args.failed && failed > 0) || !is_over(&past.run_events);
+        let place = output_place(&manner, &store, &id);
         if !runs_again {
+            // Its process may have died before it wrote them, or the disk was full.
+            let is_unwritten = place.file().is_some_and(|file| !file.exists());
+            if is_unwritten || args.output.is_some() {
+                return write_again(session, &store, &id, &place, &past.run_events);
+            }
             let error = CliError::misused(format!("all lines of run `{id}` are over"));
             return Err(match failed {
                 0 => error,
                 _ => error.hint(format!("{failed} failed: --failed runs them again")),
             });
         }
-        let place = output_place(session, args, &store, &id);
         place.open()?;
+        run_folder(session, args).map_or(Ok(()), |folder| folder.open())?;
+        keep_batches(session, choices.provider_batch.as_ref(), &store, &id)?;
         let before = Before {
             lines: match args.failed {
                 true => LineCounts { completed, failed: 0, left: left + failed },
@@ -336,8 +395,17 @@ fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, 
             failed_again: args.failed,
             changed,
         });
-        let work =
-            Work { session, args, prepared: &prepared, data: &data, store: &store, place: &place, options: &options };
+        let work = Work {
+            session,
+            args,
+            manner: &manner,
+            prepared: &prepared,
+            data: &data,
+            batches: choices.provider_batch.as_ref(),
+            store: &store,
+            place: &place,
+            options: &options,
+        };
         work.run(journal, start, before, interrupted)
     })();
     prepared.close();
@@ -356,8 +424,10 @@ struct Before {
 struct Work<'a> {
     session: &'a Session,
     args: &'a BatchArgs,
+    manner: &'a Manner,
     prepared: &'a Prepared,
     data: &'a Data,
+    batches: Option<&'a Arc<ProviderBatches>>,
     store: &'a Store,
     place: &'a OutputPlace,
     options: &'a BatchOptions,
@@ -372,8 +442,9 @@ impl Work<'_> {
         interrupted: impl Future<Output = ()>,
     ) -> Result<Exit, CliError> {
         let began = Instant::now();
-        let Self { session, args, prepared, .. } = self;
-        let kept = Keepers::open(session, Some(self.store), &args.kept, prepared.plan())?;
+        let Self { session, args, manner, prepared, .. } = self;
+        journal.gather(BETWEEN_COMMITS);
+        let kept = Keepers::open(session, Some(self.store), &manner.kept, prepared.plan())?;
         let progress = Progress::begin(session.printer(), args.progress, before.lines, before.spent);
         let mut engine = prepared.engine(
             session,
@@ -383,10 +454,13 @@ impl Work<'_> {
             &before.events,
         )?;
         engine.kept = kept.replies();
-        engine.budget = args
+        engine.budget = manner
             .budget
-            .map(|most| Arc::new(Budget::new(most, before.spent.cost.unwrap_or_default(), args.assume_tokens)));
-        let options = BatchOptions { lines_at_once: prepared.in_flight.saturating_mul(2), ..self.options.clone() };
+            .map(|most| Arc::new(Budget::new(most, before.spent.cost.unwrap_or_default(), manner.assume_tokens)));
+        // As many lines wait for a provider's batch as it may hold.
+        let in_a_batch = self.batches.map_or(0, |batches| batches.size());
+        let lines_at_once = prepared.in_flight.saturating_mul(2).max(in_a_batch);
+        let options = BatchOptions { lines_at_once, ..self.options.clone() };
         let report = prepared.run_batch(engine, start, self.data.lines()?, options, interrupted);
         let told_failures = progress.told_all_failures();
         drop(progress);
@@ -404,9 +478,14 @@ impl Work<'_> {
         let metrics: Map =
             report.metrics.iter().map(|(name, value)| (Arc::from(name.as_str()), value.clone())).collect();
         let written = write_outputs(self.store, &report.run, self.place, &metrics);
+        let written = written.and_then(|()| match run_folder(self.session, self.args) {
+            Some(folder) => folder.write_ended(self.session, self.store, &report.run, self.prepared),
+            None => Ok(()),
+        });
         let output = self.place.file().filter(|_| written.is_ok());
         let ended = Ended { report, output, took, json: self.args.json, told_failures, warnings };
         let exit = finish(self.session, self.prepared, &ended)?;
+        tell_open_batches(self.session, self.batches, &report.run);
         written.map(|()| exit)
     }
 }
@@ -459,7 +538,25 @@ fn absolute(session: &Session, name: &str) -> String {
     session.directory().join(name).display().to_string()
 }
 
-fn batch_options(args: &BatchArgs) -> Result<BatchOptions, CliError> {
+fn manner(session: &Session, args: &BatchArgs) -> Manner {
+    let output = args.output.as_deref().map(|place| match place {
+        "-" => place.to_owned(),
+        folder => session.directory().join(folder).display().to_string(),
+    });
+    Manner {
+        concurrency: args.concurrency,
+        line_timeout: args.line_timeout.clone(),
+        max_failures: args.max_failures,
+        fail_fast: args.fail_fast,
+        budget: args.budget,
+        assume_tokens: args.assume_tokens,
+        provider_batch: args.provider_batch,
+        output,
+        kept: below(session.directory(), &args.kept),
+    }
+}
+
+fn batch_options(args: &BatchArgs, manner: &Manner) -> Result<BatchOptions, CliError> {
     let time = |flag: &str, text: &str| -> Result<Option<Duration>, CliError> {
         if text == "none" {
             return Ok(None);
@@ -470,24 +567,52 @@ fn batch_options(args: &BatchArgs) -> Result<BatchOptions, CliError> {
             Err(error) => Err(CliError::misused(format!("`{flag} {text}`: {error}"))),
         }
     };
-    if let Some(most) = args.budget.filter(|most| !most.is_finite() || *most <= 0.0) {
+    if let Some(most) = manner.budget.filter(|most| !most.is_finite() || *most <= 0.0) {
         return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")));
     }
+    // A provider's batch takes a day.
+    let line_timeout = if manner.provider_batch.is_some_and(|size| size > 0) { "none" } else { "10m" };
     Ok(BatchOptions {
-        line_timeout: time("--line-timeout", &args.line_timeout)?,
+        line_timeout: time("--line-timeout", manner.line_timeout.as_deref().unwrap_or(line_timeout))?,
         timeout: args.timeout.as_deref().map(|text| time("--timeout", text)).transpose()?.flatten(),
-        max_failures: args.max_failures,
-        fail_fast: args.fail_fast,
+        max_failures: manner.max_failures.unwrap_or_default(),
+        fail_fast: manner.fail_fast,
         ..BatchOptions::default()
     })
 }
 
-fn output_place(session: &Session, args: &BatchArgs, store: &Store, run: &RunId) -> OutputPlace {
-    match args.output.as_deref() {
+/// Writes the outputs of a batch that is over.
+fn write_again(
+    session: &Session,
+    store: &Store,
+    run: &RunId,
+    place: &OutputPlace,
+    events: &[Event],
+) -> Result<Exit, CliError> {
+    place.open()?;
+    let metrics = RunSummary::of(last_aggregation(events)).metrics;
+    write_outputs(store, run, place, &metrics.into_iter().map(|(name, value)| (Arc::from(name), value)).collect())?;
+    session.printer().say(&format!("all lines of run `{run}` are over: their outputs are written again"));
+    if let Some(file) = place.file() {
+        session.printer().data(&file.display().to_string())?;
+    }
+    let ended = events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::RunFinished { status, .. } => Some(*status),
+        _ => None,
+    });
+    Ok(if ended == Some(RunStatus::Completed) { Exit::Done } else { Exit::Failed })
+}
+
+fn output_place(manner: &Manner, store: &Store, run: &RunId) -> OutputPlace {
+    match manner.output.as_deref() {
         Some("-") => OutputPlace::Stdout,
-        Some(folder) => OutputPlace::Folder(session.directory().join(folder)),
+        Some(folder) => OutputPlace::Folder(PathBuf::from(folder)),
         None => OutputPlace::Folder(store.root().join("out").join(run.to_string())),
     }
+}
+
+fn run_folder(session: &Session, args: &BatchArgs) -> Option<RunFolder> {
+    args.run_folder.as_deref().map(|folder| RunFolder::at(session, folder))
 }
 
 /// Where standard input of a run is kept: beside its journal.

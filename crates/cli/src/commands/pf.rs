@@ -248,7 +248,7 @@ pub(crate) fn in_our_words(command: PfCommand) -> Result<Vec<String>, CliError> 
         PfCommand::Flow(PfFlow::Test(test)) => flow_test(test),
         PfCommand::Flow(PfFlow::Validate(validate)) => Ok(vec!["check".to_owned(), shown(&validate.source)]),
         PfCommand::Run(PfRun::Create(create)) => run_create(*create),
-        PfCommand::Run(PfRun::Delete(delete)) => Ok(words(["runs", "delete", &delete.name])),
+        PfCommand::Run(PfRun::Delete(delete)) => Ok(words(["runs", "delete", "--yes", &delete.name])),
         PfCommand::Run(PfRun::List(list)) => {
             let limit = if list.all_results { usize::MAX } else { list.max_results };
             Ok(words(["runs", "list", "--json", "--limit", &limit.to_string()]))

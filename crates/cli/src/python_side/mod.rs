@@ -15,6 +15,7 @@ mod folders;
 mod images;
 mod masks;
 mod models;
+mod program;
 mod world;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use sluicegate_python::{Pools, Search, Settings, ShimMemory};
 pub(crate) use images::ImageFiles;
 pub(crate) use masks::Masks;
 pub(crate) use models::AllModels;
+pub(crate) use program::program_variables;
 
 use crate::error::CliError;
 use crate::terminal::{Printer, harmless};
@@ -53,7 +55,8 @@ pub(crate) fn has_python(plan: &Plan) -> bool {
     })
 }
 
-fn settings(environment: &Environment, printer: &Printer) -> Result<Settings, CliError> {
+/// How Python is started.
+pub(crate) fn settings(environment: &Environment, printer: &Printer) -> Result<Settings, CliError> {
     let python = environment.python().map_err(|problem| CliError::Problems(vec![problem]))?;
     let cache = cache_folder(environment);
     let variable = |name: &str| environment.variable(name).map(|found| found.value.to_owned());

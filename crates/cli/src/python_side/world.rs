@@ -17,6 +17,7 @@ use sluicegate_value::{Map, Value, hash};
 use super::folders::Folders;
 use super::masks::Masks;
 use super::models::AllModels;
+use super::program::{moved_folders, program_variables};
 
 /// What Python nodes are given of files and settings.
 pub(super) struct Door {
@@ -54,7 +55,12 @@ impl Door {
 
 impl World for Door {
     fn place(&self, plan: &Plan) -> Result<Place, Problem> {
-        self.folders.place(plan, &self.root)
+        let mut place = self.folders.place(plan, &self.root)?;
+        let mut told = program_variables(&self.root, self.environment.environment_name());
+        told.extend(moved_folders(&place));
+        told.retain(|(name, _)| !place.variables.iter().any(|(own, _)| own == name));
+        place.variables.extend(told);
+        Ok(place)
     }
 
     fn connection(&self, name: &str) -> Result<ConnectionObject, NoConnection> {

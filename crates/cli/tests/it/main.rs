@@ -1,17 +1,35 @@
 //! The product as its users meet it: the real binary, in a temporary project, against real servers on this machine.
 
 mod architecture;
+mod batch_conformance;
+mod batch_data;
+mod batch_faults;
+mod batch_kept;
+mod batch_kills;
+mod batch_project;
+mod batch_size;
+mod batch_stops;
 mod check;
 mod commands;
 mod docs;
 mod endpoints;
 mod faults;
 mod fixture;
+mod gate;
+mod gate_plan;
+mod gate_receipts;
+mod gate_runner;
 mod import;
 mod new;
 mod pf;
+mod provider_batch;
 mod python;
+mod python_client;
 mod resume;
+mod runs_look;
+mod runs_project;
+mod runs_remove;
+mod runs_take;
 mod samples;
 mod secrets;
 mod simulate;

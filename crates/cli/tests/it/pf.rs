@@ -34,8 +34,25 @@ fn a_script_changes_one_word() {
     assert_eq!(validated.code, 0, "{}", validated.shown());
     let listed = project.run(SLUICEGATE, &["pf", "run", "list"]);
     assert!(listed.code == 0 && listed.stdout.contains("chat"), "{}", listed.shown());
-    let refused = project.run(SLUICEGATE, &["pf", "run", "create", "--flow", "chat", "--data", "d.jsonl"]);
-    assert!(refused.code == 2 && refused.stderr.contains("`pf run create` is not offered"), "{}", refused.shown());
+    std::fs::write(project.path().join("d.jsonl"), "{\"q\": \"one\"}\n{\"q\": \"two\"}\n").expect("written");
+    let created = project.run(
+        SLUICEGATE,
+        &[
+            "pf",
+            "run",
+            "create",
+            "--flow",
+            "chat",
+            "--data",
+            "d.jsonl",
+            "--column-mapping",
+            "question=${data.q}",
+            "--stream",
+        ],
+    );
+    assert_eq!(created.code, 0, "{}", created.shown());
+    let outputs = std::fs::read_to_string(created.stdout.trim()).expect("the outputs");
+    assert_eq!(outputs, "{\"line_number\":0,\"answer\":\"1: one\"}\n{\"line_number\":1,\"answer\":\"1: two\"}\n");
 }
 
 #[test]

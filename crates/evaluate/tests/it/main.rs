@@ -1,4 +1,11 @@
-//! The text metrics against numbers that other programs computed, and against what must hold for any text.
+//! The text metrics against recorded rows, and evaluations from file to evidence.
 
+mod binding;
 mod golden;
+mod project;
 mod properties;
+mod registry;
+mod replies;
+mod results;
+mod scores;
+mod spec;

@@ -8,6 +8,7 @@ pub mod annotations;
 mod color;
 pub mod comment;
 mod diff;
+pub mod explanation;
 pub mod html;
 pub mod junit;
 pub mod markdown;

@@ -210,7 +210,8 @@ fn safe(sentence: &str) -> String {
 
 /// Runners read commands such as `##[add-mask]` and `##vso[…]` from anywhere in a line of a log, not only from its
 /// beginning (`::` is read at the beginning alone, where no line here has text that is not ours).
-pub(super) fn defused(line: &str) -> String {
+#[must_use]
+pub fn defused(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for letter in line.chars() {
         if letter == '#' && out.ends_with('#') {

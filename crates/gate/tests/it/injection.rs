@@ -2,8 +2,9 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
 use sluicegate_gate::projection::{
-    annotations, comment, html, junit, markdown, output, sarif, summary, terminal, text,
+    annotations, comment, explanation, html, junit, markdown, output, sarif, summary, terminal, text,
 };
+use sluicegate_gate::replay::{Replay, Replayed};
 use sluicegate_gate::*;
 
 use crate::sample;
@@ -141,7 +142,13 @@ fn check_nothing_deceptive(printed: &str, about: &str) {
 #[test]
 fn a_terminal_sees_no_escape_and_no_command() {
     check_all(|receipt, about| {
-        let lines = terminal::render(receipt);
+        let hostile = receipt.decision.headline.clone();
+        let replay = Replay {
+            computed_hash: hostile.clone(),
+            hash_holds: false,
+            replayed: Replayed::Differs(vec![format!("rule {hostile}")]),
+        };
+        let lines = explanation::render(receipt, &replay);
         let printed = terminal::plain(&lines);
         check_nothing_deceptive(&printed, about);
         assert_eq!(printed.lines().count(), lines.len(), "a text broke its line: {about}");

@@ -2,8 +2,10 @@
 
 mod injection;
 mod judged;
+mod planned;
 mod policies;
 mod printed;
 mod receipts;
+mod replayed;
 mod sample;
 mod simulated;
