@@ -92,7 +92,7 @@ fn check_refused(project: &Project, arguments: &[&str], words: &str) {
 #[test]
 fn what_is_missing_is_said_with_what_to_write() {
     let project = flow(3);
-    check_refused(&project, &["plan", "triage", "-d", "other.jsonl"], "other.jsonl");
+    check_refused(&project, &["plan", "triage", "-e", "pr", "-d", "other.jsonl"], "other.jsonl");
     check_refused(&project, &["plan", "nothing"], "nothing");
     project.write("flows/triage/evaluation.yaml", "evaluators: { exact_match: {} }\ngate: { exact_mach: '>= 0.8' }\n");
     check_refused(&project, &["plan", "triage"], "no data are named for flow `triage`");

@@ -16,6 +16,7 @@ mod endpoints;
 mod faults;
 mod fixture;
 mod gate;
+mod gate_action;
 mod gate_plan;
 mod gate_receipts;
 mod gate_runner;

@@ -112,6 +112,7 @@ fn a_project_of_the_template_is_reported_whole() {
     - calls are repeated as the connection's `retry` says, with `Retry-After` honoured, not a fixed ten times
     - connections stand in config/config.yaml, their secrets in variables or `.env`: there is no keyring and no store to fill
     - `${NAME}` in config/config.yaml is looked up after the file is parsed; a variable that is needed and not set is an error that names it
+    - a missing column is an error before any call, where the original sends the text `nan`; a failed line makes exit code 1, where the original says Completed
 
     ## Not supported
 
@@ -128,13 +129,13 @@ fn a_project_of_the_template_is_reported_whole() {
     | `pf connection create --file connections/aoai.yaml --set api_key=$AOAI_API_KEY` | `sluicegate connections import --write connections/aoai.yaml` | .github/workflows/pr.yml:15 | `--set` is left out: secrets come from variables or .env |
     | `pf flow test --flow flows/entities/standard --inputs text='a b' entity_type=city` | `sluicegate run flows/entities/standard --inputs text='a b' entity_type=city` | .github/workflows/pr.yml:16 | a section of config/config.yaml says which connection is asked: add --environment_name |
     | `pf config set trace.destination=local` | - | .github/workflows/pr.yml:17 | settings stand in config/config.yaml |
-    | `pf run create --flow flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}' --stream` | `sluicegate batch flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}'` * | .github/workflows/pr.yml:19 | `--stream` is left out |
-    | `pf run show-metrics -n my_run` | `sluicegate runs show my_run` | .github/workflows/pr.yml:19 | runs of the original are not among ours: they have ids of their own |
+    | `pf run create --flow flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}' --stream` | `sluicegate batch flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}'` | .github/workflows/pr.yml:19 | `--stream` is left out |
+    | `pf run show-metrics -n my_run` | `sluicegate runs metrics my_run` | .github/workflows/pr.yml:19 | runs of the original are not among ours: they have ids of their own |
     | `python -m flows.${{ inputs.model_type }}.evaluate.evaluate --environment_name ${{ inputs.exec_environment }}` | `sluicegate evaluate ${{ inputs.model_type }} --environment_name ${{ inputs.exec_environment }}` * | .github/workflows/pr.yml:24 |  |
     | `python -m flows.entities.evaluate.evaluate --environment_name $(ENV)` | `sluicegate evaluate entities --environment_name $(ENV)` * | azure-pipelines.yml:2 |  |
     | `python -m flows.entities.evaluate.evaluate --environment_name E` | `sluicegate evaluate entities --environment_name E` * | flows/entities/evaluate/evaluate.py |  |
-    | `python -m mlops.run_entities --environment_name E` | `sluicegate run entities --environment_name E`<br>`sluicegate batch entities --environment_name E` * | mlops/run_entities.py |  |
-    | `pf run create --file flows/runs/run.yml` | `sluicegate batch summary --data data/entities.jsonl --column-mapping 'question=${data.text}' 'chat_history=[]'` * | flows/runs/run.yml | `resources` only means something in Azure; set for the process or in .env: SEARCH_KEY |
+    | `python -m mlops.run_entities --environment_name E` | `sluicegate run entities --environment_name E`<br>`sluicegate batch entities --environment_name E` | mlops/run_entities.py |  |
+    | `pf run create --file flows/runs/run.yml` | `sluicegate batch summary --data data/entities.jsonl --column-mapping 'question=${data.text}' 'chat_history=[]'` | flows/runs/run.yml | `resources` only means something in Azure; set for the process or in .env: SEARCH_KEY |
     | `pf connection create --file connections/aoai.yaml` | `sluicegate connections import --write connections/aoai.yaml` | connections/aoai.yaml | or take `connections.aoai` of the draft |
     | `pf connection create --file connections/search.yml` | `sluicegate connections import --write connections/search.yml` | connections/search.yml | or take `connections.search` of the draft |
     | `pf flow test --flow flows/entities/standard` | `sluicegate run entities --environment_name pr` | flows/entities/standard/flow.dag.yaml |  |
@@ -239,7 +240,7 @@ fn a_project_of_the_template_is_reported_whole() {
            - name: Batch
     -        run: pf run create --flow flows/entities/standard --data data/entities.jsonl \
     -             --column-mapping text='${data.text}' --stream && pf run show-metrics -n my_run
-    +        run: sluicegate batch flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}' && sluicegate runs show my_run
+    +        run: sluicegate batch flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}' && sluicegate runs metrics my_run
            - name: Evaluate
              shell: bash
              run: |
@@ -461,7 +462,7 @@ fn pipelines_of_both_kinds_are_changed_where_old_commands_stand() {
         @r#"
       sluicegate connections import --write connections/aoai.yaml
       sluicegate run flows/entities/standard --inputs text='a b' entity_type=city
-    run: sluicegate batch flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}' && sluicegate runs show my_run
+    run: sluicegate batch flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}' && sluicegate runs metrics my_run
       sluicegate evaluate ${{ inputs.model_type }} --environment_name ${{ inputs.exec_environment }}
     "#
     );

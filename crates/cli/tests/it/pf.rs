@@ -51,7 +51,7 @@ fn a_script_changes_one_word() {
         ],
     );
     assert_eq!(created.code, 0, "{}", created.shown());
-    let outputs = std::fs::read_to_string(created.stdout.trim()).expect("the outputs");
+    let outputs = project.run(SLUICEGATE, &["runs", "outputs", "latest"]).stdout;
     assert_eq!(outputs, "{\"line_number\":0,\"answer\":\"1: one\"}\n{\"line_number\":1,\"answer\":\"1: two\"}\n");
 }
 
