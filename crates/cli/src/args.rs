@@ -34,6 +34,7 @@ const EXIT_CODES: &str = "Exit codes: 0 did it · 1 it ran and failed · 2 asked
                           10 the gate failed · 11 inconclusive · 12 invalid · 13 budget reached · 130 interrupted";
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each process")]
 pub(crate) enum Command {
     Run(RunArgs),
     Batch(BatchArgs),

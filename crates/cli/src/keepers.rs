@@ -67,8 +67,8 @@ impl Keepers {
         };
         let cache = mode.zip(store).map(|((mode, all), store)| (Arc::new(store.reply_cache(mode)), all));
         let cassette = match (&args.record, &args.replay) {
-            (Some(folder), _) => Some(Cassette::record(&session.directory().join(folder))),
-            (None, Some(folder)) => Some(Cassette::replay(&session.directory().join(folder))),
+            (Some(folder), _) => Some(Cassette::record(session.directory().join(folder))),
+            (None, Some(folder)) => Some(Cassette::replay(session.directory().join(folder))),
             (None, None) => None,
         };
         let cassette = cassette.transpose().map_err(store_error)?.map(Arc::new);

@@ -270,8 +270,7 @@ impl Prepared {
         journal: Arc<dyn Journal>,
         start: Start,
         shown: &Shown,
-        deploy_traces: Option<&str>,
-        kept: KeptReplies,
+        (deploy_traces, kept): (Option<&str>, KeptReplies),
         interrupted: impl Future<Output = ()>,
     ) -> Result<RunReport, CliError> {
         let past: &[Event] = match &start {

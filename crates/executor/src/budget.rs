@@ -104,7 +104,7 @@ impl Budget {
             Prompt::Text(text) => text.len() as u64,
             Prompt::Messages(messages) => messages.iter().map(|message| bytes(&message.to_value()) + 12).sum(),
         };
-        let tools = ["tools", "functions", "response_format"].iter().filter_map(|name| request.parameters.get(*name));
+        let tools = ["tools", "functions", "response_format"].iter().filter_map(|name| request.parameters.get(name));
         let prompt = prompt + tools.map(bytes).sum::<u64>();
         let replies = number(&request.parameters, "n").unwrap_or(1).max(1);
         let reply = ["max_completion_tokens", "max_tokens", "max_output_tokens"]

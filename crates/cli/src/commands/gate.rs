@@ -25,14 +25,22 @@ use crate::terminal::{show_problems, table};
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum GateCommand {
     /// Tell how a decision came about, and make it again from what its receipt keeps
+    ///
+    /// Exit code 0: the receipt is what it says it is; 1: it was changed after it was written, or comes to another
+    /// decision.
     Explain(ExplainArgs),
     /// Judge what a receipt keeps by other rules, or against another baseline
+    ///
+    /// Without --gate and --policy the receipt's own rules are kept. The new receipt goes to .sluicegate/out/judged/, and
+    /// its path to stdout; the exit code is that of the new verdict.
     Judge(JudgeArgs),
     /// Tell what so many cases can prove: the worst score that passes, the drop that would be seen
+    ///
+    /// Of a flow, evaluation.yaml beside it says rules and data, and the spread of scores is assumed; of a receipt, rules
+    /// and spread are those that were measured.
     Plan(PlanArgs),
 }
 
-/// Exit code 0: the receipt is what it says it is; 1: it was changed after it was written, or comes to another decision.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
     /// The receipt: its file, or the folder in which receipt.json lies
@@ -44,8 +52,6 @@ pub(crate) struct ExplainArgs {
     json: bool,
 }
 
-/// Without --gate and --policy the receipt's own rules are kept. The new receipt goes to .sluicegate/out/judged/, and its
-/// path to stdout; the exit code is that of the new verdict.
 #[derive(Debug, clap::Args)]
 pub(crate) struct JudgeArgs {
     /// The receipt: its file, or the folder in which receipt.json lies
@@ -73,8 +79,6 @@ pub(crate) struct JudgeArgs {
     reports: Reports,
 }
 
-/// Of a flow, evaluation.yaml beside it says rules and data, and the spread of scores is assumed; of a receipt, rules and
-/// spread are those that were measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlanArgs {
     /// A flow with an evaluation.yaml, or a receipt
@@ -305,7 +309,7 @@ fn shown(title: &str, plan: &Plan) -> String {
     } else {
         let rows = plan.rules.iter().map(row).collect();
         lines.push(String::new());
-        let header = ["RULE", "DEMANDS", "PASSES AT", "FAILS AT", "DROP SEEN", "CASES NEEDED"];
+        let header = ["", "RULE", "DEMANDS", "PASSES AT", "FAILS AT", "DROP SEEN", "CASES NEEDED"];
         lines.extend(table(&header, rows).lines().map(|line| format!("  {line}")));
         lines.push(String::new());
         lines.extend(plan.rules.iter().map(|rule| format!("  {} {}: {}", sign(rule.can), rule.id, rule.words)));
@@ -333,6 +337,8 @@ fn row(rule: &RulePlan) -> Vec<String> {
         (None, None) => "–".to_owned(),
     };
     vec![
+        // No text of an author's at a line's beginning: a runner would take `::` there for a command.
+        sign(rule.can).to_owned(),
         rule.id.clone(),
         rule.demands.clone(),
         of_count(rule.passes_at, rule.passes_with),

@@ -127,7 +127,7 @@ pub(crate) fn run(session: &Session, mut args: RunArgs) -> Result<Exit, CliError
     };
     let keepers = Keepers::open(session, store.as_ref(), &args.kept, prepared.plan())?;
     let done =
-        prepared.run(session, journal, Start::New(new), &shown, deploy_traces, keepers.replies(), interrupted)?;
+        prepared.run(session, journal, Start::New(new), &shown, (deploy_traces, keepers.replies()), interrupted)?;
     keepers.close().iter().for_each(|warning| printer.warn(warning));
     let exit = finish(session, &prepared, &done, &shown, !args.no_store);
     prepared.close();
@@ -191,8 +191,7 @@ pub(crate) fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliErr
         Arc::new(journal),
         Start::Resume { past },
         &shown,
-        args.deploy_traces.as_deref(),
-        keepers.replies(),
+        (args.deploy_traces.as_deref(), keepers.replies()),
         interrupted,
     )?;
     keepers.close().iter().for_each(|warning| session.printer().warn(warning));

@@ -43,7 +43,7 @@ pub(crate) fn talk(
         let journal: Arc<dyn Journal> =
             if kept { Arc::new(prepared.new_journal(session, &new.run)?) } else { Arc::new(NullJournal) };
         let done =
-            prepared.run(session, journal, Start::New(new), shown, None, KeptReplies::default(), &mut interrupted)?;
+            prepared.run(session, journal, Start::New(new), shown, (None, KeptReplies::default()), &mut interrupted)?;
         let Some(outputs) = done.outputs.as_ref().filter(|_| done.status == RunStatus::Completed) else {
             show_end(session, prepared, &done, kept);
             return Ok(if done.status == RunStatus::Interrupted { Exit::Interrupted } else { Exit::Failed });

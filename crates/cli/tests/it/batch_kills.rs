@@ -1,5 +1,7 @@
 //! A batch that is killed again and again: every line once and in order, and no recorded reply asked for again.
 
+#![expect(clippy::print_stderr, reason = "figures are for whoever runs it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Child;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use crate::fixture::SLUICEGATE;
 
 /// Calls in flight; twice as many lines run, each with one call at most.
 const CONCURRENCY: &str = "8";
+const IN_FLIGHT: usize = 8;
 const LINES_AT_ONCE: usize = 16;
 
 /// Answers `row 7` by `one(row 7)` and that by `two(one(row 7))`, after every fault that endpoints have: none more than
@@ -52,7 +55,7 @@ fn faulty(endpoint: &Endpoint, seed: u64) -> Arc<AtomicUsize> {
 struct Recorded {
     /// Texts whose reply it has.
     replied: BTreeSet<String>,
-    /// Calls whose beginning it has, and not their end.
+    /// Calls of which something was sent whose end it does not have; those that pause after a failed attempt are none.
     open: usize,
     /// Calls that resumes said they make again.
     repeated: usize,
@@ -62,28 +65,41 @@ struct Recorded {
 fn recorded(events: &[Event]) -> Recorded {
     let mut recorded = Recorded::default();
     let mut open = BTreeMap::new();
+    let mut pausing = BTreeSet::new();
     for event in events {
         let key = (event.scope.line, event.scope.path.to_string());
         match &event.kind {
             EventKind::ModelCallStarted { request, .. } => {
                 let messages = request.get("messages").and_then(|messages| messages.as_list()).expect("messages");
                 let last = messages.last().and_then(|last| last.as_map()?.get("content")?.as_str()).expect("a text");
+                pausing.remove(&key);
                 open.insert(key, last.to_owned());
             }
+            EventKind::ModelAttemptFailed { .. } => {
+                pausing.insert(key);
+            }
+            EventKind::ModelAttemptStarted { .. } => {
+                pausing.remove(&key);
+            }
             EventKind::ModelCallFinished { end, .. } => {
+                pausing.remove(&key);
                 let text = open.remove(&key).expect("its beginning");
                 if matches!(end, CallEnd::Replied { .. }) {
                     assert!(recorded.replied.insert(text.clone()), "`{text}` was replied to twice");
                 }
             }
-            EventKind::LineResumed { repeated_calls, .. } => recorded.repeated += *repeated_calls as usize,
+            EventKind::LineResumed { repeated_calls, .. } => {
+                // They are counted, and begin again.
+                open.retain(|(line, _): &(Option<u64>, String), _| *line != event.scope.line);
+                recorded.repeated += *repeated_calls as usize;
+            }
             EventKind::LineFinished { .. } => {
                 *recorded.lines_over.entry(event.scope.line.expect("a line")).or_default() += 1;
             }
             _ => {}
         }
     }
-    recorded.open = open.len();
+    recorded.open = open.keys().filter(|key| !pausing.contains(*key)).count();
     recorded
 }
 
@@ -170,7 +186,8 @@ fn check_killed(kills: usize, lines: usize) {
         let unrecorded: BTreeSet<String> =
             now_heard.keys().filter(|text| !now.replied.contains(*text)).cloned().collect();
         assert!(unrecorded.len() <= LINES_AT_ONCE, "{}, kill {kill}: {} lost", story.words, unrecorded.len());
-        assert!(now.open <= LINES_AT_ONCE, "{}, kill {kill}", story.words);
+        // A line that the last process did not come to may still have one from before.
+        assert!(now.open <= LINES_AT_ONCE, "{}, kill {kill}: {} in flight", story.words, now.open);
         lost.push(now.open);
         (before, before_heard) = (now, now_heard);
     }
@@ -189,12 +206,12 @@ fn check_killed(kills: usize, lines: usize) {
     assert_eq!(end.open, 0, "{}", story.words);
     // Cancelled lines end in order, so a line may be over more than once only if it was not complete then; here none is.
     assert!(end.lines_over.values().all(|ends| *ends == 1) && end.lines_over.len() == lines, "{}", story.words);
-    let most: usize = lost.iter().sum();
+    let most = kills * IN_FLIGHT;
     assert!(end.repeated <= most, "{}: {} repeated, {most} in flight at kills", story.words, end.repeated);
     let paid_twice = replies.load(Ordering::SeqCst) - 2 * lines;
     assert!(paid_twice <= most, "{}: {paid_twice} replies given again, {most} in flight at kills", story.words);
     eprintln!(
-        "{died} kills found {most} calls begun; {} were said to be made again, {paid_twice} replies were given twice",
+        "{died} kills may have found {most} calls in flight; {} were said to be made again, {paid_twice} replies were given twice",
         end.repeated
     );
     assert!(died * 10 >= kills * 8, "{}: only {died} of {kills} kills found it running", story.words);

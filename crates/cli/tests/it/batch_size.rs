@@ -6,6 +6,8 @@
 //!
 //! `SLUICEGATE_LINES=100000` makes them smaller, and a debug build bearable.
 
+#![expect(clippy::print_stderr, reason = "figures are for whoever runs it")]
+
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::time::{Duration, Instant};
 

@@ -35,6 +35,7 @@ fn script(id: &str) -> String {
 }
 
 /// A runner: its variables, and the files that it names.
+#[expect(clippy::disallowed_methods, reason = "the scripts find their programs by PATH")]
 fn runner() -> Project {
     let project = Project::new().file("output", "").file("path", "").file("temp/sluicegate/keep", "");
     let folder = project.path();
@@ -281,5 +282,17 @@ fn what_the_action_uses_of_others_is_pinned_to_a_commit() {
             let commit = used.split(['@', ' ']).nth(1).unwrap_or_default();
             assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}: {used}");
         }
+    }
+}
+
+#[test]
+fn every_pipeline_of_the_manual_can_be_read() {
+    let text = std::fs::read_to_string(repository().join("docs/ci.md")).expect("docs/ci.md");
+    let blocks: Vec<&str> =
+        text.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```").map(|(block, _)| block)).collect();
+    assert!(blocks.len() >= 4, "{} blocks", blocks.len());
+    for block in blocks {
+        let read = yaml::read(&SourceFile::new("docs/ci.md", block));
+        assert!(read.is_ok(), "{:?}\n{block}", read.err());
     }
 }

@@ -94,9 +94,18 @@ fn what_is_missing_is_said_with_what_to_write() {
     let project = flow(3);
     check_refused(&project, &["plan", "triage", "-e", "pr", "-d", "other.jsonl"], "other.jsonl");
     check_refused(&project, &["plan", "nothing"], "nothing");
-    project.write("flows/triage/evaluation.yaml", "evaluators: { exact_match: {} }\ngate: { exact_mach: '>= 0.8' }\n");
+    project.write("flows/triage/evaluation.yaml", "evaluators: { exact_match: {} }\ngate: { exact_match: '>= 0.8' }\n");
     check_refused(&project, &["plan", "triage"], "no data are named for flow `triage`");
+    project.write("flows/triage/evaluation.yaml", "evaluators: { exact_match: {} }\ngate: { exact_mach: '>= 0.8' }\n");
     check_refused(&project, &["plan", "triage", "--cases", "9"], "did you mean `exact_match`?");
     std::fs::remove_file(project.path().join("flows/triage/evaluation.yaml")).expect("a file");
     check_refused(&project, &["plan", "triage"], "write `flows/triage/evaluation.yaml`");
+}
+
+#[test]
+fn rules_alone_are_planned_too() {
+    let project = flow(50);
+    std::fs::remove_file(project.path().join("flows/triage/evaluation.yaml")).expect("a file");
+    let ran = gate(&project, &["plan", "triage", "--gate", "exact_match >= 0.8", "-d", "rows.jsonl"]);
+    check_told(&ran, &["plan of triage over rows.jsonl: 50 cases", "exact_match: 45 of 50 and more pass"]);
 }

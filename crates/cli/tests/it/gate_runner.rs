@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sluicegate_testkit::project::{Project, Ran};
 
-use crate::gate_receipts::{failing, gate, passing, project};
+use crate::gate_receipts::{Measured, failing, fifty, gate, passing, project, receipt};
 
 /// Texts that a model may write to be obeyed.
 const HOSTILE: [&str; 9] = [
@@ -126,6 +126,25 @@ fn an_explanation_in_a_log_is_not_obeyed_either() {
     for text in HOSTILE {
         let ran = gate(&step(project(&failing(text))), &["explain", "receipt.json"]);
         assert_eq!((ran.code, obeyed(&ran.stdout).len()), (0, 0), "{text:?}: {}", ran.shown());
+    }
+}
+
+#[test]
+fn a_rule_that_is_called_like_a_command_is_none() {
+    for id in ["::error::pwned", "a\n::error::pwned", "##[add-path]pwned"] {
+        let rules = sluicegate_value::Value::from(id).to_json();
+        let rules = format!("gate:\n  rules:\n  - {{ id: {rules}, metric: exact, is: '>= 0.8' }}\n");
+        let receipt = receipt(&rules, &Measured { before: "", now: &fifty(20), output: "an answer" });
+        for command in ["plan", "explain", "judge"] {
+            let ran = gate(&step(project(&receipt)), &[command, "receipt.json", "--json"]);
+            assert!([0, 10].contains(&ran.code), "{id:?}: {}", ran.shown());
+            let ran = gate(&step(project(&receipt)), &[command, "receipt.json"]);
+            assert!(obeyed(&ran.stdout).is_empty(), "{id:?}: {}", ran.shown());
+            let obeyed = obeyed(&ran.stderr);
+            let ours = ["::error file=flows/triage/", "::warning file=data/triage.", "::notice title=sluicegate::"];
+            let ours = |line: &String| ours.iter().any(|known| line.starts_with(known));
+            assert!(obeyed.iter().all(ours), "{id:?}: {obeyed:?}");
+        }
     }
 }
 

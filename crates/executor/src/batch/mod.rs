@@ -28,7 +28,6 @@ use crate::engine::NewRun;
 
 /// Where a batch begins.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each batch")]
 pub enum BatchStart {
     /// At the beginning.
     New {

@@ -240,6 +240,10 @@ impl<'a> Run<'a> {
     /// Works until nothing is left to do or `stop` completes.
     async fn drive(&mut self, mut stop: Pin<&mut impl Future<Output = Stop>>) -> Result<Done, JournalError> {
         loop {
+            // What happened is on its way to the journal before others have their turn: a call that ended has made room
+            // for another one, whose beginning comes after this end.
+            self.hear_all();
+            self.ledger.flush();
             // Work that never waits must not keep the thread from seeing an interrupt.
             tokio::task::consume_budget().await;
             self.hand_out();
@@ -272,7 +276,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 Some(ended) = self.working.next(), if !self.working.is_empty() => self.ended(ended),
-                Some(said) = self.said.recv() => self.heard(said),
+                Some(said) = tokio::task::unconstrained(self.said.recv()) => self.heard(said),
             }
         }
     }

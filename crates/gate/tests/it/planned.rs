@@ -28,6 +28,11 @@ fn yes_and_no_are_counted() {
         50,
         "47 of 50 and more pass, 38 and fewer fail; what lies between is inconclusive: it warns where the mean is >= 0.85, else it blocks",
     );
+    check(
+        "  exact: '>= 0.85'\n",
+        16,
+        "nothing but 16 of 16 passes, 11 and fewer fail; what lies between is inconclusive: it warns where the mean is >= 0.85, else it blocks",
+    );
     check("  exact: '>= 0.85'\n", 15, "no score can pass with 15 cases: it takes 16, all of them perfect");
     check(
         "  exact: '<= 0.2'\n  strict: true\n",
