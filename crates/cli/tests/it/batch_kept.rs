@@ -109,7 +109,7 @@ fn files_that_hold(project: &Project, folder: &str, needles: &[&str]) -> Vec<Str
             }
             let bytes = std::fs::read(&path).expect("a file");
             let holds = |needle: &&str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
-            if needles.iter().any(|needle| holds(needle)) {
+            if needles.iter().any(holds) {
                 found.push(path.display().to_string());
             }
         }

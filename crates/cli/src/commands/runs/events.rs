@@ -30,7 +30,7 @@ pub(crate) struct EventsArgs {
     #[arg(long, value_name = "N")]
     line: Option<u64>,
 
-    /// Only those of this node and the nodes inside it: answer, or summarise[3]/extract
+    /// Only those of this node and the nodes inside it: answer, or summarise/extract
     #[arg(long, value_name = "PATH", value_parser = parse_path)]
     node: Option<NodePath>,
 
