@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     batch::BatchArgs, check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand,
-    connections::ConnectionsCommand, draw::DrawArgs, gate::GateCommand, new::NewArgs, pf::PfCommand,
-    python::PythonArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs, simulate::SimulateArgs,
+    connections::ConnectionsCommand, draw::DrawArgs, evaluate::EvaluateArgs, gate::GateCommand, new::NewArgs,
+    pf::PfCommand, python::PythonArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs, simulate::SimulateArgs,
     verify::VerifyArgs,
 };
 
@@ -34,10 +34,10 @@ const EXIT_CODES: &str = "Exit codes: 0 did it · 1 it ran and failed · 2 asked
                           10 the gate failed · 11 inconclusive · 12 invalid · 13 budget reached · 130 interrupted";
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each process")]
 pub(crate) enum Command {
     Run(RunArgs),
     Batch(BatchArgs),
+    Evaluate(EvaluateArgs),
     Check(CheckArgs),
     #[command(subcommand)]
     Gate(GateCommand),

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod connections;
 pub(crate) mod draw;
+pub(crate) mod evaluate;
 pub(crate) mod gate;
 pub(crate) mod new;
 pub(crate) mod pf;

@@ -13,6 +13,8 @@ mod check;
 mod commands;
 mod docs;
 mod endpoints;
+mod evaluate;
+mod evaluate_judges;
 mod faults;
 mod fixture;
 mod gate;

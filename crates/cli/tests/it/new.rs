@@ -113,6 +113,7 @@ fn a_project_of_the_template_is_reported_whole() {
     - connections stand in config/config.yaml, their secrets in variables or `.env`: there is no keyring and no store to fill
     - `${NAME}` in config/config.yaml is looked up after the file is parsed; a variable that is needed and not set is an error that names it
     - a missing column is an error before any call, where the original sends the text `nan`; a failed line makes exit code 1, where the original says Completed
+    - evaluations have a gate: without limits of yours, only a shown regression fails
 
     ## Not supported
 
@@ -131,9 +132,9 @@ fn a_project_of_the_template_is_reported_whole() {
     | `pf config set trace.destination=local` | - | .github/workflows/pr.yml:17 | settings stand in config/config.yaml |
     | `pf run create --flow flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}' --stream` | `sluicegate batch flows/entities/standard --data data/entities.jsonl --column-mapping text='${data.text}'` | .github/workflows/pr.yml:19 | `--stream` is left out |
     | `pf run show-metrics -n my_run` | `sluicegate runs metrics my_run` | .github/workflows/pr.yml:19 | runs of the original are not among ours: they have ids of their own |
-    | `python -m flows.${{ inputs.model_type }}.evaluate.evaluate --environment_name ${{ inputs.exec_environment }}` | `sluicegate evaluate ${{ inputs.model_type }} --environment_name ${{ inputs.exec_environment }}` * | .github/workflows/pr.yml:24 |  |
-    | `python -m flows.entities.evaluate.evaluate --environment_name $(ENV)` | `sluicegate evaluate entities --environment_name $(ENV)` * | azure-pipelines.yml:2 |  |
-    | `python -m flows.entities.evaluate.evaluate --environment_name E` | `sluicegate evaluate entities --environment_name E` * | flows/entities/evaluate/evaluate.py |  |
+    | `python -m flows.${{ inputs.model_type }}.evaluate.evaluate --environment_name ${{ inputs.exec_environment }}` | `sluicegate evaluate ${{ inputs.model_type }} --environment_name ${{ inputs.exec_environment }}` | .github/workflows/pr.yml:24 |  |
+    | `python -m flows.entities.evaluate.evaluate --environment_name $(ENV)` | `sluicegate evaluate entities --environment_name $(ENV)` | azure-pipelines.yml:2 |  |
+    | `python -m flows.entities.evaluate.evaluate --environment_name E` | `sluicegate evaluate entities --environment_name E` | flows/entities/evaluate/evaluate.py |  |
     | `python -m mlops.run_entities --environment_name E` | `sluicegate run entities --environment_name E`<br>`sluicegate batch entities --environment_name E` | mlops/run_entities.py |  |
     | `pf run create --file flows/runs/run.yml` | `sluicegate batch summary --data data/entities.jsonl --column-mapping 'question=${data.text}' 'chat_history=[]'` | flows/runs/run.yml | `resources` only means something in Azure; set for the process or in .env: SEARCH_KEY |
     | `pf connection create --file connections/aoai.yaml` | `sluicegate connections import --write connections/aoai.yaml` | connections/aoai.yaml | or take `connections.aoai` of the draft |
@@ -142,8 +143,6 @@ fn a_project_of_the_template_is_reported_whole() {
     | `pf flow test --flow flows/flex` | `sluicegate run flex` | flows/flex/flow.flex.yaml |  |
     | `pf flow test --flow flows/summary` | `sluicegate run summary --environment_name dev` | flows/summary/flow.dag.yaml |  |
     | `pf flow test --flow prompts/chat.prompty` | `sluicegate run chat --environment_name dev` | prompts/chat.prompty |  |
-
-    \* not in this version: comes with a later one.
 
     `sluicegate pf …` takes the original's own flags, for scripts that change one word.
 
@@ -193,7 +192,7 @@ fn a_project_of_the_template_is_reported_whole() {
         deployment_name: gpt-4o
     ```
 
-    `flows/entities/standard/evaluation.yaml`: what flows/entities/evaluate/evaluate.py evaluates, for a later version
+    `flows/entities/standard/evaluation.yaml`: what flows/entities/evaluate/evaluate.py evaluates
 
     ```yaml
     # From flows/entities/evaluate/evaluate.py.

@@ -1,0 +1,83 @@
+//! A batch read back: what became of each line, and what it took.
+
+use std::collections::BTreeMap;
+
+use sluicegate_evaluate::RunFacts;
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId};
+use sluicegate_gate::Outcome;
+use sluicegate_model::FilterState;
+use sluicegate_store::{LineFilter, LineStatus, Store};
+use sluicegate_value::Map;
+
+use crate::commands::runs::store_error;
+use crate::error::CliError;
+
+/// What became of a line that is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    /// Empty where it failed.
+    pub(crate) outputs: Map,
+    pub(crate) inputs: Option<Map>,
+    pub(crate) run: RunFacts,
+}
+
+/// The lines of a batch that are over, by their numbers.
+pub(crate) fn answers_of(store: &Store, run: &RunId) -> Result<BTreeMap<u64, Answer>, CliError> {
+    let reader = store.open_run(run).map_err(store_error)?;
+    let mut answers = BTreeMap::new();
+    for row in reader.lines(&LineFilter::default()).map_err(store_error)? {
+        if !matches!(row.status, LineStatus::Completed | LineStatus::Failed) {
+            continue;
+        }
+        let events = reader.events_of(row.line, row.repeat).map_err(store_error)?;
+        let mut answer = answer(&events);
+        answer.run.latency_ms = row.duration.map(|took| took.as_secs_f64() * 1000.0);
+        answers.insert(row.line, answer);
+    }
+    Ok(answers)
+}
+
+fn answer(events: &[Event]) -> Answer {
+    let mut answer = Answer {
+        outcome: Outcome::Error("it has no end".to_owned()),
+        outputs: Map::new(),
+        inputs: None,
+        run: RunFacts::default(),
+    };
+    let mut filter = None;
+    for event in events {
+        match &event.kind {
+            EventKind::LineStarted { inputs } => answer.inputs = Some(inputs.clone()),
+            EventKind::ReplyFound { .. } => answer.run.cached = true,
+            EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
+                filter = reply.filter.as_ref().map(|filter| filter.state);
+            }
+            EventKind::LineFinished { end, usage, cost } => {
+                answer.run.cost_usd = *cost;
+                answer.run.prompt_tokens = usage.input_tokens;
+                answer.run.completion_tokens = usage.output_tokens;
+                match end {
+                    LineEnd::Completed { outputs } => {
+                        (answer.outcome, answer.outputs) = (Outcome::Answered, outputs.clone());
+                    }
+                    LineEnd::Failed { failure, .. } => {
+                        (answer.outcome, answer.outputs) = (outcome(failure, filter), Map::new());
+                    }
+                    LineEnd::Cancelled => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    answer
+}
+
+fn outcome(failure: &Failure, filter: Option<FilterState>) -> Outcome {
+    match (failure.code.as_str(), filter) {
+        ("filtered", Some(FilterState::Output)) => Outcome::FilteredOutput,
+        ("filtered", Some(FilterState::Unchecked)) => Outcome::FilterFailed(failure.message.clone()),
+        ("filtered", _) => Outcome::FilteredInput,
+        _ => Outcome::Error(failure.message.clone()),
+    }
+}

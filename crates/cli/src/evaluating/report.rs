@@ -1,0 +1,58 @@
+//! What an evaluation leaves beside its receipt: results row by row, metrics as people read them.
+
+use sluicegate_evaluate::results::{ResultRow, evaluation_results, metrics_of, row, summaries};
+use sluicegate_evaluate::{BoundEvaluator, EvaluationSpec, MetricSummary};
+use sluicegate_gate::{Arm, Latencies, Metric};
+use sluicegate_value::Value;
+
+use super::{Cases, Measured};
+use crate::terminal::table;
+
+/// `evaluation_results.json`, and the metrics in it.
+pub(crate) fn results(
+    spec: &EvaluationSpec,
+    bound: &[BoundEvaluator],
+    cases: &Cases,
+    measured: &Measured,
+    metrics: &[Metric],
+    arm: &Arm,
+) -> (Value, Vec<MetricSummary>) {
+    let summaries = summaries(metrics, arm);
+    let rows = measured.items.iter().filter_map(|item| {
+        let data = &cases.rows.get(item.case)?.columns;
+        Some(row(spec.result_keys, bound, &ResultRow { data, outputs: &item.answer.outputs, scores: &item.scores }))
+    });
+    let metrics = metrics_of(spec.result_keys, bound, &summaries, &measured.logged);
+    (evaluation_results(rows, metrics), summaries)
+}
+
+/// The metrics as a table.
+pub(crate) fn metric_lines(summaries: &[MetricSummary]) -> String {
+    let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.4}"));
+    let rows = summaries.iter().map(|summary| {
+        let interval = summary.interval.as_ref();
+        let ends = interval
+            .map_or_else(|| "–".to_owned(), |interval| format!("{:.4} to {:.4}", interval.lower, interval.upper));
+        vec![
+            summary.metric.name.to_string(),
+            summary.n.to_string(),
+            summary.missing.to_string(),
+            number(summary.mean),
+            number(summary.standard_error),
+            ends,
+        ]
+    });
+    table(&["METRIC", "N", "MISSING", "MEAN", "SE", "95 %"], rows.collect())
+}
+
+/// How long answers took; those from a cache left out.
+pub(crate) fn latencies(measured: &Measured) -> Latencies {
+    let fresh = measured.items.iter().filter(|item| !item.answer.run.cached);
+    let mut times: Vec<f64> = fresh.filter_map(|item| item.answer.run.latency_ms).collect();
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| {
+        let rank = (share * times.len() as f64).ceil() as usize;
+        times.get(rank.saturating_sub(1)).copied()
+    };
+    Latencies { p50_ms: at(0.5), p95_ms: at(0.95) }
+}
