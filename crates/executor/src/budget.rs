@@ -168,6 +168,10 @@ impl Reservation<'_> {
         books.reserved -= self.amount;
         books.spent += spent;
         books.in_flight -= 1;
+        // It cost more than was reserved for it: nothing else is sent, also of what has its reservation.
+        if books.spent > self.budget.most {
+            self.budget.end(&mut books, BudgetEnd::Reached);
+        }
         drop(books);
         self.budget.settled.notify_waiters();
     }
@@ -198,6 +202,15 @@ mod tests {
         assert!(budget.reserve(Ok(0.5)).now_or_never().is_none());
         assert_eq!(budget.is_over().now_or_never(), Some(BudgetEnd::Reached));
         assert!(budget.reserve(Ok(0.01)).now_or_never().is_none(), "nothing more, not even what would fit");
+    }
+
+    #[test]
+    fn a_call_that_costs_more_than_was_reserved_may_end_it() {
+        let budget = Budget::new(1.0, 0.0, None);
+        let first = budget.reserve(Ok(0.1)).now_or_never().expect("there is room");
+        let _second = budget.reserve(Ok(0.1)).now_or_never().expect("there is room");
+        first.settle(Some(2.0));
+        assert_eq!(budget.is_over().now_or_never(), Some(BudgetEnd::Reached));
     }
 
     #[test]

@@ -85,8 +85,10 @@ impl Data {
             takes.inputs(&given).map(|_| ()).map_err(|errors| row.row.problem("data::input", in_words(&errors)))
         };
         let survey = dataset.survey(rows_of(&earlier)?, check);
-        let mut problems = mapping.check(&survey);
-        for filter in &filters {
+        // Where no row could be read, nothing is known of columns.
+        let is_read = survey.lines > 0 || survey.columns.names().next().is_some();
+        let mut problems = if is_read || survey.bad_rows == 0 { mapping.check(&survey) } else { Vec::new() };
+        for filter in filters.iter().filter(|_| is_read) {
             problems.extend(filter.check(&survey.columns));
         }
         tell(session, problems)?;
@@ -149,6 +151,11 @@ impl Data {
                 .hint("look at the data, and at --where and --limit if they are given"));
         }
         Ok(())
+    }
+
+    /// How many lines fail for their rows alone.
+    pub(crate) fn bad_lines(&self) -> u64 {
+        self.survey.bad_rows + self.survey.refused
     }
 
     /// What a batch over these rows records of them.

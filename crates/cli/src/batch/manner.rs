@@ -75,7 +75,8 @@ impl Manner {
             line_timeout: self.line_timeout.or(text("line_timeout")),
             max_failures: self.max_failures.or(text("max_failures").and_then(|most| most.parse().ok())),
             fail_fast: self.fail_fast || matches!(then.get("fail_fast"), Some(Value::Bool(true))),
-            budget: self.budget.or(budget),
+            // `none` is infinite, and nothing to remember.
+            budget: self.budget.or(budget).filter(|most| most.is_finite()),
             assume_tokens: self.assume_tokens.or(whole("assume_tokens")),
             provider_batch: self.provider_batch.or(whole("provider_batch").and_then(|size| u32::try_from(size).ok())),
             output: self.output.or(text("output")),

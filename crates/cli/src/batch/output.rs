@@ -25,7 +25,14 @@ impl OutputPlace {
     pub(crate) fn open(&self) -> Result<(), CliError> {
         let Self::Folder(folder) = self else { return Ok(()) };
         let probe = folder.join("output.jsonl.part");
-        std::fs::create_dir_all(folder).and_then(|()| File::create(&probe).map(drop)).map_err(|error| {
+        let tried = std::fs::create_dir_all(folder).and_then(|()| File::create(&probe).map(drop)).and_then(|()| {
+            let _ = std::fs::remove_file(&probe);
+            match folder.join("output.jsonl").is_dir() {
+                true => Err(io::Error::new(io::ErrorKind::IsADirectory, "`output.jsonl` there is a folder")),
+                false => Ok(()),
+            }
+        });
+        tried.map_err(|error| {
             CliError::misused(format!("the outputs cannot be written to `{}`", folder.display()))
                 .cause(error.to_string())
                 .hint("choose another folder by --output DIR")
@@ -95,5 +102,5 @@ fn write_lines(store: &Store, run: &RunId, out: &mut dyn Write) -> Result<(), Cl
 fn unwritten(file: &Path, error: &io::Error) -> CliError {
     CliError::failed(format!("`{}` cannot be written", file.display()))
         .cause(error.to_string())
-        .hint("all outputs are in the run: `sluicegate runs lines` shows them, `sluicegate batch --resume RUN --output DIR` writes them again")
+        .hint("all outputs are in the run: `sluicegate runs outputs RUN` prints them, `sluicegate batch --resume RUN` writes them again")
 }

@@ -86,15 +86,15 @@ pub(crate) struct BatchArgs {
     timeout: Option<String>,
 
     /// How many lines may fail, or which share of them, for an exit code of 0; else none
-    #[arg(long, value_name = "N|P%")]
+    #[arg(long, value_name = "N|P%", allow_negative_numbers = true)]
     max_failures: Option<MaxFailures>,
 
     /// Begin nothing more once more lines failed than may
     #[arg(long)]
     fail_fast: bool,
 
-    /// What calls may cost in all, in US dollars: reserved before each call, settled by what it used
-    #[arg(long, value_name = "USD")]
+    /// What calls may cost in all, in US dollars: reserved before each call, settled by what it used; `none` lifts it
+    #[arg(long, value_name = "USD", value_parser = dollars, allow_negative_numbers = true)]
     budget: Option<f64>,
 
     /// Tokens of a reply that a budget reserves where the request does not limit them
@@ -127,7 +127,7 @@ pub(crate) struct BatchArgs {
     run_folder: Option<PathBuf>,
 
     /// Go on with a batch as it began: lines that are over are not run again, replies that are recorded not asked again
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["flow", "data", "run", "filter", "limit", "column_mapping"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["flow", "environment_name", "data", "run", "filter", "limit", "column_mapping"])]
     resume: Option<String>,
 
     /// With --resume: run the failed lines again, too
@@ -169,6 +169,19 @@ pub(crate) struct BatchArgs {
     /// Send OpenTelemetry traces, to ENDPOINT or where the config and OTEL_* variables say (else http://localhost:4318)
     #[arg(long = "deploy_traces", value_name = "ENDPOINT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     deploy_traces: Option<String>,
+}
+
+/// An amount of dollars; `none` is one that is never reached.
+fn dollars(text: &str) -> Result<f64, String> {
+    match text.trim() {
+        "none" => Ok(f64::INFINITY),
+        number => number
+            .trim_start_matches('$')
+            .parse()
+            .ok()
+            .filter(|most: &f64| most.is_finite())
+            .ok_or_else(|| "write an amount of dollars, such as 2.50, or `none`".to_owned()),
+    }
 }
 
 /// How far apart the journal's commits are at least. Each line waits for two of them, while others use the endpoint.
@@ -236,6 +249,14 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
         let data = Data::prepare(session, &prepared, &asked, &spool).inspect_err(|_| {
             let _ = std::fs::remove_file(&spool);
         })?;
+        let (bad, recorded) = (data.bad_lines(), data.recorded());
+        if options.fail_fast && !options.max_failures.allows(bad, recorded.lines) {
+            return Err(CliError::misused(format!(
+                "{bad} of {} rows are no inputs, which is more than may fail",
+                recorded.lines
+            ))
+            .hint("nothing was asked yet: correct them, or allow more by --max-failures"));
+        }
         keep_batches(session, choices.provider_batch.as_ref(), &store.0, &run)?;
         let place = output_place(&manner, &store.0, &run);
         place.open()?;
@@ -462,6 +483,13 @@ impl Work<'_> {
         let lines_at_once = prepared.in_flight.saturating_mul(2).max(in_a_batch);
         let options = BatchOptions { lines_at_once, ..self.options.clone() };
         let report = prepared.run_batch(engine, start, self.data.lines()?, options, interrupted);
+        if let (Some(most), Some(cost)) = (manner.budget, report.spent.cost)
+            && cost > most
+        {
+            session.printer().warn(&format!(
+                "${cost:.4} were spent of a budget of ${most:.4}: replies used more tokens than their requests allow"
+            ));
+        }
         let told_failures = progress.told_all_failures();
         drop(progress);
         let warnings = kept.close();
@@ -567,8 +595,8 @@ fn batch_options(args: &BatchArgs, manner: &Manner) -> Result<BatchOptions, CliE
             Err(error) => Err(CliError::misused(format!("`{flag} {text}`: {error}"))),
         }
     };
-    if let Some(most) = manner.budget.filter(|most| !most.is_finite() || *most <= 0.0) {
-        return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")));
+    if let Some(most) = manner.budget.filter(|most| *most <= 0.0) {
+        return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")).hint("or write `none`"));
     }
     // A provider's batch takes a day.
     let line_timeout = if manner.provider_batch.is_some_and(|size| size > 0) { "none" } else { "10m" };
@@ -618,9 +646,9 @@ fn run_folder(session: &Session, args: &BatchArgs) -> Option<RunFolder> {
 /// Where standard input of a run is kept: beside its journal.
 fn spool_place(store: &Store, run: &RunId) -> Result<PathBuf, CliError> {
     let is_file_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    if run.0.is_empty() || run.0.starts_with('.') || !run.0.chars().all(is_file_name) {
+    if &*run.0 == "latest" || run.0.is_empty() || run.0.starts_with('.') || !run.0.chars().all(is_file_name) {
         return Err(CliError::misused(format!("`{run}` cannot be a run's name"))
-            .hint("it becomes a file's: letters, digits, `-`, `_` and `.`"));
+            .hint("it becomes a file's: letters, digits, `-`, `_` and `.`; `latest` is the newest run's"));
     }
     Ok(store.root().join("runs").join(format!("{run}.stdin")))
 }

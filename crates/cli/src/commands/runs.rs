@@ -167,6 +167,8 @@ pub(crate) fn store_error(error: sluicegate_store::StoreError) -> CliError {
         }
         StoreError::Held { .. } => CliError::misused(format!("{error}; it is running"))
             .hint("wait for it, or stop that process, and resume then"),
+        StoreError::NoCassette { .. } => CliError::misused(error.to_string()).hint("`--record DIR` makes one"),
+        StoreError::CassetteHeld { .. } | StoreError::DamagedCassette { .. } => CliError::misused(error.to_string()),
         StoreError::Ambiguous { .. } | StoreError::BadRunId { .. } => CliError::misused(error.to_string()),
         StoreError::NewerFormat { .. } => {
             CliError::misused(error.to_string()).hint("a later version of sluicegate wrote it: use that one")

@@ -117,15 +117,20 @@ fn check_killed(kills: usize) {
     let mut dice = Dice::thrown();
     eprintln!("seed {:#x}", dice.0);
     let project = project(JUDGED, 20, "20ms");
+    let began = Instant::now();
     let undisturbed = evaluate(&project, &["--concurrency", "2", "--baseline", "none"]);
+    let whole = began.elapsed().as_millis() as u64;
+    let mut died = 0;
     let arguments =
         ["evaluate", "triage", "-e", "pr", "--concurrency", "2", "--baseline", "none", "--progress", "none"];
     for kill in 0..kills {
         let mut child = project.start(SLUICEGATE, &arguments);
-        std::thread::sleep(Duration::from_millis(60 + dice.below(450)));
-        child.kill().expect("killed");
+        std::thread::sleep(Duration::from_millis(60 + dice.below(whole * 8 / 10)));
+        // It may be over already, where the machine was slow before.
+        let _ = child.kill();
         let ran = project.wait(child);
-        assert_eq!(ran.code, -1, "kill {kill}: it was over already: {}", ran.shown());
+        assert!(ran.code == -1 || ran.code == 0, "kill {kill}: {}", ran.shown());
+        died += usize::from(ran.code == -1);
         let began = Instant::now();
         let ran = loop {
             let ran = project.run(SLUICEGATE, &["evaluate", "--resume", "--progress", "none"]);
@@ -140,6 +145,7 @@ fn check_killed(kills: usize) {
             "kill {kill}"
         );
     }
+    assert!(died > 0, "none of {kills} kills found it running");
 }
 
 #[test]

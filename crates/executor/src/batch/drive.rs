@@ -410,11 +410,11 @@ impl Batch {
                 let failure = match end {
                     BudgetEnd::Reached => {
                         Failure::new("budget", "the next call might cost more than the budget has left")
-                            .hint("raise `--budget` and resume: what is done is kept")
+                            .hint("what is done is kept: go on by `sluicegate batch --resume RUN --budget USD`, or `none`")
                     }
                     BudgetEnd::Unpriced(model) => {
                         Failure::new("budget", format!("`{model}` has no price, so nobody knows what its calls cost"))
-                            .hint("give it one under `prices:` in config/config.yaml, or leave `--budget` out")
+                            .hint("give it one under `prices:` in config/config.yaml, or go on by `sluicegate batch --resume RUN --budget none`")
                     }
                 };
                 (RunStatus::Interrupted, Some(failure))
