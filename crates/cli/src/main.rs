@@ -35,7 +35,7 @@ use exit::Exit;
 use session::Session;
 use terminal::Printer;
 
-/// A batch makes and drops a great many small values: with this one its lines cost a quarter less.
+/// A batch makes and drops a great many small values: with this one its lines cost about a fifth less CPU.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
