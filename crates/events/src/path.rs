@@ -116,12 +116,15 @@ impl fmt::Display for NodePath {
             if position > 0 {
                 out.write_str("/")?;
             }
-            for letter in step.node.0.chars() {
-                if matches!(letter, '/' | '[' | '\\') {
-                    out.write_str("\\")?;
-                }
-                write!(out, "{letter}")?;
+            let mut rest = &*step.node.0;
+            while let Some(next) = rest.find(['/', '[', '\\']) {
+                out.write_str(&rest[..next])?;
+                out.write_str("\\")?;
+                // The mark is of one byte.
+                out.write_str(&rest[next..=next])?;
+                rest = &rest[next + 1..];
             }
+            out.write_str(rest)?;
             if let Some(index) = step.index {
                 write!(out, "[{index}]")?;
             }

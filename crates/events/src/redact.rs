@@ -225,9 +225,8 @@ impl Texts<'_> {
     }
 
     fn map(&mut self, target: &mut Map) {
-        let whole = Value::from(target.clone());
-        if let Some(Value::Map(new)) = whole.map_strings(self.rewrite) {
-            *target = (*new).clone();
+        if let Some(new) = target.map_strings(self.rewrite) {
+            *target = new;
             self.changed = true;
         }
     }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use sluicegate_events::{Event, EventKind, JournalError, RunId, Scope, SpanRef};
 use sluicegate_model::BoxFuture;
 
+use crate::calls::Kept;
 use crate::engine::{Engine, LineKey};
 
 /// The numbers of a run's events, shared by all its lines: a number is given where events are appended, so that their
@@ -33,6 +34,8 @@ pub(crate) struct Ledger<'a> {
     queue: Vec<Event>,
     /// What progress waits for, as it was before the redactor; the batch at the journal comes first.
     held_back: Vec<Event>,
+    /// Who waits for what is queued to be kept.
+    waiting: Vec<Kept>,
     appending: Option<Appending<'a>>,
 }
 
@@ -42,11 +45,21 @@ struct Appending<'a> {
     ack: BoxFuture<'a, Result<(), JournalError>>,
     batch: Arc<Vec<Event>>,
     held_back: usize,
+    waiting: Vec<Kept>,
 }
 
 impl<'a> Ledger<'a> {
     pub(crate) fn new(engine: &'a Engine, run: RunId, line: LineKey, sequence: Arc<Sequence>) -> Self {
-        Self { engine, run, line, sequence, queue: Vec::new(), held_back: Vec::new(), appending: None }
+        Self {
+            engine,
+            run,
+            line,
+            sequence,
+            queue: Vec::new(),
+            held_back: Vec::new(),
+            waiting: Vec::new(),
+            appending: None,
+        }
     }
 
     /// Makes an event of what happened. It gets its number when it goes to the journal.
@@ -67,6 +80,11 @@ impl<'a> Ledger<'a> {
         &self.queue[position]
     }
 
+    /// Tells somebody when all that was recorded up to now, and what is recorded in the same breath, is kept.
+    pub(crate) fn tell_when_kept(&mut self, kept: Kept) {
+        self.waiting.push(kept);
+    }
+
     /// Tells listeners of an event that is never kept.
     pub(crate) fn mention(&self, mut event: Event) {
         event.redacted = event.rewrite_texts(&mut |text| (self.engine.redact.rewrite)(text));
@@ -75,7 +93,14 @@ impl<'a> Ledger<'a> {
 
     /// Gives the journal what is queued, if it is not at work.
     pub(crate) fn flush(&mut self) {
-        if self.appending.is_some() || self.queue.is_empty() {
+        if self.appending.is_some() {
+            return;
+        }
+        if self.queue.is_empty() {
+            // All of it is kept already.
+            for kept in self.waiting.drain(..) {
+                let _ = kept.send(());
+            }
             return;
         }
         let mut batch = std::mem::take(&mut self.queue);
@@ -88,7 +113,8 @@ impl<'a> Ledger<'a> {
         let batch = Arc::new(batch);
         let ack = self.engine.journal.append(batch.clone());
         drop(last);
-        self.appending = Some(Appending { ack, batch, held_back: self.held_back.len() });
+        let waiting = std::mem::take(&mut self.waiting);
+        self.appending = Some(Appending { ack, batch, held_back: self.held_back.len(), waiting });
     }
 
     pub(crate) fn is_appending(&self) -> bool {
@@ -114,9 +140,13 @@ impl Future for Acked<'_, '_> {
         let ledger = &mut *self.0;
         let Some(appending) = &mut ledger.appending else { return Poll::Pending };
         let Poll::Ready(answer) = appending.ack.as_mut().poll(context) else { return Poll::Pending };
-        let Some(Appending { batch, held_back, .. }) = ledger.appending.take() else { return Poll::Pending };
+        let Some(Appending { batch, held_back, waiting, .. }) = ledger.appending.take() else { return Poll::Pending };
         if let Err(error) = answer {
             return Poll::Ready(Err(error));
+        }
+        for kept in waiting {
+            // Whoever is gone waits no more.
+            let _ = kept.send(());
         }
         for event in batch.iter() {
             ledger.engine.listeners.hear(event);

@@ -1,8 +1,7 @@
 //! What a run must remember of what happened beside its progress: the summary that it leaves, attempts that failed,
 //! spans, and replies that were paid for.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use sluicegate_events::{CallEnd, Event, EventKind, Failure, NodePath, Outcome, RunSummary, SpanRef};
 use sluicegate_model::Usage;
 

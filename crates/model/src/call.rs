@@ -140,6 +140,12 @@ impl TraceContext {
 pub trait Notices: Send + Sync {
     /// Something happened.
     fn notice(&self, notice: CallNotice);
+
+    /// Asked after an attempt's start was noticed, before anything of it is sent: what to wait for first. Whoever keeps a
+    /// record of calls lets none out that would be unknown after a crash.
+    fn before_sending(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
 }
 
 /// Hears nothing.

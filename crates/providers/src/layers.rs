@@ -58,7 +58,7 @@ impl<T: Transport> Layered<T> {
             let too_late =
                 || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(since) };
             let ticket = entered.map_err(|_| too_late())??;
-            let attempt = Attempt::start(number, context);
+            let attempt = Attempt::start(number, context).await;
             let sent = timeout_at(deadline, self.adapt.send(&self.transport, ask, &attempt)).await;
             ticket.sent_again(attempt.sent_again());
             let quota = attempt.quota();

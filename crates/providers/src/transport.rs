@@ -28,8 +28,12 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    pub(crate) fn start(number: u32, context: &'a CallContext) -> Self {
+    /// Tells of an attempt; may be sent once it is there.
+    pub(crate) async fn start(number: u32, context: &'a CallContext) -> Self {
         context.notices.notice(CallNotice::AttemptStarted { attempt: number });
+        if let Some(ready) = context.notices.before_sending() {
+            ready.await;
+        }
         Self {
             number,
             context,

@@ -60,11 +60,28 @@ impl Value {
     }
 }
 
+/// The bytes that a JSON string does not hold as they are.
+const NEEDS_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table
+};
+
 /// Writes `text` as a JSON string, quotes included.
 pub fn write_string(text: &str, out: &mut String) {
+    out.reserve(text.len() + 2);
     out.push('"');
+    let bytes = text.as_bytes();
     let mut copied = 0;
-    for (index, byte) in text.bytes().enumerate() {
+    while let Some(next) = bytes[copied..].iter().position(|byte| NEEDS_ESCAPE[usize::from(*byte)]) {
+        let index = copied + next;
+        let byte = bytes[index];
         let escape = match byte {
             b'"' => "\\\"",
             b'\\' => "\\\\",
@@ -73,8 +90,7 @@ pub fn write_string(text: &str, out: &mut String) {
             b'\t' => "\\t",
             0x08 => "\\b",
             0x0c => "\\f",
-            0..0x20 => "",
-            _ => continue,
+            _ => "",
         };
         out.push_str(&text[copied..index]);
         if escape.is_empty() {

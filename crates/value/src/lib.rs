@@ -180,19 +180,7 @@ impl Value {
                 }
                 changed.map(Value::from)
             }
-            Self::Map(map) => {
-                let mut changed = false;
-                let rebuilt: Map = map
-                    .iter()
-                    .map(|(key, value)| {
-                        let new_key = rewrite(key);
-                        let new_value = value.map_strings(rewrite);
-                        changed |= new_key.is_some() || new_value.is_some();
-                        (new_key.map_or_else(|| key.clone(), Arc::from), new_value.unwrap_or_else(|| value.clone()))
-                    })
-                    .collect();
-                changed.then(|| Value::from(rebuilt))
-            }
+            Self::Map(map) => map.map_strings(rewrite).map(Value::from),
             Self::Handle(handle) => {
                 let preview = rewrite(&handle.preview);
                 let json = handle.json.as_ref().and_then(|json| json.map_strings(rewrite));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use crate::Value;
@@ -10,7 +11,7 @@ use crate::Value;
 ///
 /// Two maps are equal when they hold the same entries, in whatever order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Map(IndexMap<Arc<str>, Value>);
+pub struct Map(IndexMap<Arc<str>, Value, RandomState>);
 
 impl Map {
     /// An empty map.
@@ -60,6 +61,23 @@ impl Map {
     /// The values in order.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
         self.0.values()
+    }
+
+    /// The same with every text in it, keys too, that `rewrite` answers for replaced; `None` if nothing changed.
+    pub fn map_strings(&self, rewrite: &mut dyn FnMut(&str) -> Option<String>) -> Option<Self> {
+        let mut changed: Option<Self> = None;
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            let (new_key, new_value) = (rewrite(key), value.map_strings(rewrite));
+            if changed.is_none() && (new_key.is_some() || new_value.is_some()) {
+                let before = self.0.iter().take(index);
+                changed = Some(before.map(|(key, value)| (key.clone(), value.clone())).collect());
+            }
+            if let Some(changed) = &mut changed {
+                let key = new_key.map_or_else(|| key.clone(), Arc::from);
+                changed.insert(key, new_value.unwrap_or_else(|| value.clone()));
+            }
+        }
+        changed
     }
 
     /// How many entries there are.

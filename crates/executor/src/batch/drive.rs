@@ -265,7 +265,8 @@ impl Batch {
                     },
                 }
             };
-            run_line(&engine, &shared, start, stopped).await
+            // Boxed within the task: what is spawned is moved several times, and a line is large.
+            Box::pin(run_line(&engine, &shared, start, stopped)).await
         });
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use sluicegate_model::{ChatApi, ChatRequest, EmbeddingRequest, FetchRequest, Prompt};
+use sluicegate_value::json::write_string;
 use sluicegate_value::{Map, Value};
 
 /// A request's body as events tell it: messages or prompt first, then the parameters.
@@ -42,10 +43,10 @@ pub(super) fn api_word(api: ChatApi) -> &'static str {
 pub(super) fn request_hash(provider: &str, model: &str, body: &Value, repeat: u32, api: Option<&str>) -> String {
     let mut canonical = String::new();
     for text in [provider, model] {
-        sluicegate_value::json::write_string(text, &mut canonical);
+        write_string(text, &mut canonical);
         canonical.push('\n');
     }
-    canonical.push_str(&sorted(body).to_json());
+    write_sorted(body, &mut canonical);
     let _ = write!(canonical, "\n{repeat}");
     if let Some(api) = api {
         let _ = write!(canonical, "\n{api}");
@@ -67,15 +68,35 @@ pub(super) fn fetch_hash(request: &FetchRequest, masked: &dyn Fn(&str) -> String
     sluicegate_value::hash::sha256(canonical)
 }
 
-fn sorted(value: &Value) -> Value {
+/// Compact JSON with the keys of all maps in order.
+fn write_sorted(value: &Value, out: &mut String) {
     match value {
-        Value::List(items) => items.iter().map(sorted).collect::<Vec<_>>().into(),
-        Value::Map(map) => {
-            let mut entries: Vec<_> = map.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
-            entries.sort_by(|a, b| a.0.cmp(&b.0));
-            entries.into_iter().collect::<Map>().into()
+        Value::List(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_sorted(item, out);
+            }
+            out.push(']');
         }
-        other => other.clone(),
+        Value::Map(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| *key);
+            out.push('{');
+            for (index, (key, item)) in entries.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_string(key, out);
+                out.push(':');
+                write_sorted(item, out);
+            }
+            out.push('}');
+        }
+        Value::Str(text) => write_string(text, out),
+        other => out.push_str(&other.to_json()),
     }
 }
 

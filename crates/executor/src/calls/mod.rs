@@ -12,11 +12,12 @@ use std::time::Instant;
 
 use sluicegate_events::{CallEnd, Failure, FetchEnd, NodePath, Operation, SpanRef, Stream};
 use sluicegate_model::{
-    About, Asked, CallContext, CallNotice, ChatReply, ChatRequest, ConnectionName, EmbeddingReply, EmbeddingRequest,
-    FetchReply, FetchRequest, KeptReply, ModelError, Notices, Prompt, Usage,
+    About, Asked, BoxFuture, CallContext, CallNotice, ChatReply, ChatRequest, ConnectionName, EmbeddingReply,
+    EmbeddingRequest, FetchReply, FetchRequest, KeptReply, ModelError, Notices, Prompt, Usage,
 };
 use sluicegate_value::{Map, Value};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 pub(crate) use address::Address;
 pub(crate) use failure::{model_failure, was_given_up};
@@ -27,6 +28,9 @@ use crate::budget::Budget;
 use crate::engine::{Engine, LineKey};
 use crate::nodes::AttemptFailure;
 use kept::Keepers;
+
+/// Told when everything that was recorded before is kept; dropped if it never will be.
+pub(crate) type Kept = oneshot::Sender<()>;
 
 /// What a node's work tells its owner on the way.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ pub(crate) enum SaidKind {
 pub(crate) enum CallSaid {
     Started(Box<CallStarted>),
     Noticed(CallNotice),
+    /// An attempt of it is about to be sent, once what is known of it is kept.
+    Sending(u32, Kept),
     /// Nobody was asked: the reply was kept.
     Found(FoundIn),
     ModelEnded(CallEnd),
@@ -70,8 +76,20 @@ pub(crate) struct CallStarted {
 
 #[derive(Debug)]
 pub(crate) enum StartedKind {
-    Model { operation: Operation, about: About, model: Arc<str>, request: Value, stream: bool, request_hash: String },
-    Fetch { method: Arc<str>, address: Address },
+    Model {
+        operation: Operation,
+        about: About,
+        model: Arc<str>,
+        request: Value,
+        stream: bool,
+        request_hash: String,
+    },
+    /// An address is asked once the beginning is kept.
+    Fetch {
+        method: Arc<str>,
+        address: Address,
+        kept: Kept,
+    },
 }
 
 /// The calls of one attempt.
@@ -345,7 +363,9 @@ impl<'a> Calls<'a> {
             model: Address::of(&request.url).url.into(),
             ..nowhere()
         });
-        let started = StartedKind::Fetch { method: request.method.clone(), address: Address::of(&request.url) };
+        let (kept, when_kept) = oneshot::channel();
+        let address = Address::of(&request.url);
+        let started = StartedKind::Fetch { method: request.method.clone(), address, kept };
         let begun = self.begin(call, asker, started);
         let outside = Outside {
             keepers,
@@ -357,7 +377,13 @@ impl<'a> Calls<'a> {
             most: |_: &Budget| Ok(0.0),
             cost: |_: &FetchReply| Some(0.0),
         };
-        let answer = self.ask(&begun, outside, fetch.fetch(request, &begun.context)).await;
+        let fetched = async {
+            if when_kept.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            fetch.fetch(request, &begun.context).await
+        };
+        let answer = self.ask(&begun, outside, fetched).await;
         let end = match &answer {
             Ok(reply) => FetchEnd::Answered { status: reply.status, size: reply.body.len() as u64 },
             Err(error) => FetchEnd::Failed { failure: begun.failure(error) },
@@ -424,6 +450,7 @@ impl<'a> Calls<'a> {
             attempts: attempts.clone(),
             pieces: asker.pieces.cloned(),
             told_pieces: told_pieces.clone(),
+            kept: Mutex::default(),
         };
         let context = CallContext {
             trace: Some(span.context()),
@@ -490,12 +517,37 @@ struct Teller {
     attempts: Arc<AtomicU32>,
     pieces: Option<UnboundedSender<Arc<str>>>,
     told_pieces: Arc<AtomicBool>,
+    /// Comes when the start of the last attempt is kept.
+    kept: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl Teller {
+    fn say(&self, what: CallSaid) {
+        let what = SaidKind::Call(self.call, what);
+        let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, what });
+    }
 }
 
 impl Notices for Teller {
+    fn before_sending(&self) -> Option<BoxFuture<'static, ()>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        // A journal that cannot keep it ends the run, and this call with it.
+        Some(Box::pin(async move {
+            if kept.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }))
+    }
+
     fn notice(&self, notice: CallNotice) {
         match &notice {
-            CallNotice::AttemptStarted { attempt } | CallNotice::AttemptFailed { attempt, .. } => {
+            CallNotice::AttemptStarted { attempt } => {
+                self.attempts.fetch_max(*attempt, Ordering::Relaxed);
+                let (kept, when_kept) = oneshot::channel();
+                *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(when_kept);
+                return self.say(CallSaid::Sending(*attempt, kept));
+            }
+            CallNotice::AttemptFailed { attempt, .. } => {
                 self.attempts.fetch_max(*attempt, Ordering::Relaxed);
             }
             CallNotice::Chunk { text } => {
@@ -508,7 +560,6 @@ impl Notices for Teller {
             }
             _ => {}
         }
-        let what = SaidKind::Call(self.call, CallSaid::Noticed(notice));
-        let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, what });
+        self.say(CallSaid::Noticed(notice));
     }
 }

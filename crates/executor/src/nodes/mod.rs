@@ -51,6 +51,8 @@ impl Product {
 }
 
 /// Does one attempt of a node.
+///
+/// What calls somebody is large and boxed here, once: the future around it is moved several times before it is polled.
 pub(crate) async fn attempt(
     at: &NodeRef,
     inputs: &Inputs,
@@ -62,11 +64,11 @@ pub(crate) async fn attempt(
     match &node.kind {
         NodeKind::Expression(kind) => expression::evaluate(kind, bindings),
         NodeKind::Prompt(template) => prompt::render(template, bindings),
-        NodeKind::Llm(llm) => llm::ask(llm, node.on_filtered, bindings, calls).await,
-        NodeKind::Prompty(file) => prompty::ask(file, node.on_filtered, bindings, calls).await,
-        NodeKind::Http(http) => http::fetch(http, node.timeout, bindings, calls).await,
-        NodeKind::Embedding(kind) => embedding::embed(kind, bindings, calls).await,
-        NodeKind::Python(_) => python::call(at, inputs, line, calls).await,
+        NodeKind::Llm(llm) => Box::pin(llm::ask(llm, node.on_filtered, bindings, calls)).await,
+        NodeKind::Prompty(file) => Box::pin(prompty::ask(file, node.on_filtered, bindings, calls)).await,
+        NodeKind::Http(http) => Box::pin(http::fetch(http, node.timeout, bindings, calls)).await,
+        NodeKind::Embedding(kind) => Box::pin(embedding::embed(kind, bindings, calls)).await,
+        NodeKind::Python(_) => Box::pin(python::call(at, inputs, line, calls)).await,
         NodeKind::Flow(_) | NodeKind::Map(_) | NodeKind::Loop(_) => {
             Err(AttemptFailure::lasting(Failure::new("internal", "a node with a flow inside does nothing by itself")))
         }

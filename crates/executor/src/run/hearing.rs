@@ -69,6 +69,17 @@ impl Run<'_> {
                 self.record_of_node(path, attempt, Some(span), EventKind::ReplyFound { call, by });
             }
             CallSaid::Noticed(notice) => self.noticed(path, attempt, position, notice),
+            CallSaid::Sending(of_call, kept) => {
+                let open = &mut working.calls[position];
+                open.attempts = open.attempts.max(of_call);
+                let span = open.span;
+                // The first is told by the call's beginning.
+                if of_call > 1 {
+                    let kind = EventKind::ModelAttemptStarted { call, attempt: of_call };
+                    self.record_of_node(path, attempt, Some(span), kind);
+                }
+                self.ledger.tell_when_kept(kept);
+            }
             CallSaid::ModelEnded(end) => {
                 let mut open = working.calls.remove(position);
                 let is_python = matches!(working.node.node().kind, NodeKind::Python(_));
@@ -154,14 +165,8 @@ impl Run<'_> {
         let (call, span) = (open.call, open.span);
         match notice {
             CallNotice::Queued => {}
-            CallNotice::AttemptStarted { attempt: of_call } => {
-                open.attempts = open.attempts.max(of_call);
-                // The first is sent with the call's beginning.
-                if of_call > 1 {
-                    let kind = EventKind::ModelAttemptStarted { call, attempt: of_call };
-                    self.record_of_node(path, attempt, Some(span), kind);
-                }
-            }
+            // Told as `Sending`.
+            CallNotice::AttemptStarted { .. } => {}
             CallNotice::FirstChunk { after } => open.first_chunk = Some(after),
             CallNotice::Chunk { text } => {
                 let text = open.chunks.push(&text, &self.engine.redact);
@@ -213,7 +218,8 @@ impl Run<'_> {
                 };
                 (OpenKind::Model { connection: about.connection, model, request_hash: hash }, kind)
             }
-            StartedKind::Fetch { method, address } => {
+            StartedKind::Fetch { method, address, kept } => {
+                self.ledger.tell_when_kept(kept);
                 let method = method.to_string();
                 let kind =
                     EventKind::FetchStarted { call, method, url: address.url, host: address.host, port: address.port };

@@ -10,11 +10,11 @@ mod line;
 mod losses;
 mod resume;
 
-use std::collections::HashMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::{HashMap, HashMapExt as _};
 use futures_util::StreamExt as _;
 use futures_util::future::AbortHandle;
 use futures_util::stream::FuturesUnordered;

@@ -61,7 +61,7 @@ impl ChatModel for Batched {
         Box::pin(async move {
             let began = Instant::now();
             context.notices.notice(CallNotice::Queued);
-            let attempt = Attempt::start(1, context);
+            let attempt = Attempt::start(1, context).await;
             let ask = Ask::Chat(Cow::Borrowed(request));
             let sent = self.adapt.send(&self.collector, &ask, &attempt);
             let answer = match context.deadline {
