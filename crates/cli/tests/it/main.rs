@@ -1,6 +1,8 @@
 //! The product as its users meet it: the real binary, in a temporary project, against real servers on this machine.
 
 mod architecture;
+#[cfg(target_os = "linux")]
+mod batch_clock;
 mod batch_conformance;
 mod batch_data;
 mod batch_faults;

@@ -5,17 +5,19 @@ mod address;
 mod asked;
 mod failure;
 mod kept;
+mod said;
+mod teller;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sluicegate_events::{CallEnd, Failure, FetchEnd, NodePath, Operation, SpanRef, Stream};
+use sluicegate_events::{CallEnd, Failure, FetchEnd, NodePath, Operation, SpanRef};
 use sluicegate_model::{
-    About, Asked, BoxFuture, CallContext, CallNotice, ChatReply, ChatRequest, ConnectionName, EmbeddingReply,
-    EmbeddingRequest, FetchReply, FetchRequest, KeptReply, ModelError, Notices, Prompt, Usage,
+    Asked, CallContext, ChatReply, ChatRequest, ConnectionName, EmbeddingReply, EmbeddingRequest, FetchReply,
+    FetchRequest, KeptReply, ModelError, Prompt, Usage,
 };
-use sluicegate_value::{Map, Value};
+use sluicegate_value::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
@@ -23,74 +25,13 @@ pub(crate) use address::Address;
 pub(crate) use failure::{model_failure, was_given_up};
 pub(crate) use kept::FoundIn;
 pub use kept::{Cache, KeptReplies};
+pub(crate) use said::{CallSaid, CallStarted, Kept, Said, SaidKind, StartedKind};
 
 use crate::budget::Budget;
 use crate::engine::{Engine, LineKey};
 use crate::nodes::AttemptFailure;
 use kept::Keepers;
-
-/// Told when everything that was recorded before is kept; dropped if it never will be.
-pub(crate) type Kept = oneshot::Sender<()>;
-
-/// What a node's work tells its owner on the way.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) path: NodePath,
-    pub(crate) attempt: u32,
-    pub(crate) what: SaidKind,
-}
-
-#[derive(Debug)]
-pub(crate) enum SaidKind {
-    /// Of the call with this number.
-    Call(u32, CallSaid),
-    /// The node's own code printed something.
-    Printed(Stream, String),
-    /// Code of the node's own began something that it traces.
-    SpanStarted { span: SpanRef, name: String, span_type: String, inputs: Value, attributes: Map },
-    /// That is over.
-    SpanFinished { span_id: u64, output: Value, failure: Option<Failure>, attributes: Map },
-    /// `log_metric`.
-    Metric(String, Value),
-    /// A piece of the node's output, while it is made.
-    Piece(String),
-}
-
-#[derive(Debug)]
-pub(crate) enum CallSaid {
-    Started(Box<CallStarted>),
-    Noticed(CallNotice),
-    /// An attempt of it is about to be sent, once what is known of it is kept.
-    Sending(u32, Kept),
-    /// Nobody was asked: the reply was kept.
-    Found(FoundIn),
-    ModelEnded(CallEnd),
-    FetchEnded(FetchEnd),
-}
-
-#[derive(Debug)]
-pub(crate) struct CallStarted {
-    pub(crate) span: SpanRef,
-    pub(crate) what: StartedKind,
-}
-
-#[derive(Debug)]
-pub(crate) enum StartedKind {
-    Model {
-        operation: Operation,
-        about: About,
-        model: Arc<str>,
-        request: Value,
-        stream: bool,
-        request_hash: String,
-    },
-    /// An address is asked once the beginning is kept.
-    Fetch {
-        method: Arc<str>,
-        address: Address,
-        kept: Kept,
-    },
-}
+use teller::{Teller, is_kept};
 
 /// The calls of one attempt.
 pub(crate) struct Calls<'a> {
@@ -378,9 +319,7 @@ impl<'a> Calls<'a> {
             cost: |_: &FetchReply| Some(0.0),
         };
         let fetched = async {
-            if when_kept.await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            is_kept(when_kept).await;
             fetch.fetch(request, &begun.context).await
         };
         let answer = self.ask(&begun, outside, fetched).await;
@@ -506,60 +445,5 @@ fn finite(reply: EmbeddingReply) -> Result<EmbeddingReply, ModelError> {
     match reply.vectors.iter().flatten().all(|number| number.is_finite()) {
         true => Ok(reply),
         false => Err(ModelError::Malformed { message: "a vector holds something that is no number".to_owned() }),
-    }
-}
-
-struct Teller {
-    say: UnboundedSender<Said>,
-    path: NodePath,
-    attempt: u32,
-    call: u32,
-    attempts: Arc<AtomicU32>,
-    pieces: Option<UnboundedSender<Arc<str>>>,
-    told_pieces: Arc<AtomicBool>,
-    /// Comes when the start of the last attempt is kept.
-    kept: Mutex<Option<oneshot::Receiver<()>>>,
-}
-
-impl Teller {
-    fn say(&self, what: CallSaid) {
-        let what = SaidKind::Call(self.call, what);
-        let _ = self.say.send(Said { path: self.path.clone(), attempt: self.attempt, what });
-    }
-}
-
-impl Notices for Teller {
-    fn before_sending(&self) -> Option<BoxFuture<'static, ()>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        // A journal that cannot keep it ends the run, and this call with it.
-        Some(Box::pin(async move {
-            if kept.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }))
-    }
-
-    fn notice(&self, notice: CallNotice) {
-        match &notice {
-            CallNotice::AttemptStarted { attempt } => {
-                self.attempts.fetch_max(*attempt, Ordering::Relaxed);
-                let (kept, when_kept) = oneshot::channel();
-                *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(when_kept);
-                return self.say(CallSaid::Sending(*attempt, kept));
-            }
-            CallNotice::AttemptFailed { attempt, .. } => {
-                self.attempts.fetch_max(*attempt, Ordering::Relaxed);
-            }
-            CallNotice::Chunk { text } => {
-                if let Some(pieces) = &self.pieces {
-                    self.told_pieces.store(true, Ordering::Relaxed);
-                    let _ = pieces.send(text.as_ref().into());
-                    // What the node makes of them is told as the node's own.
-                    return;
-                }
-            }
-            _ => {}
-        }
-        self.say(CallSaid::Noticed(notice));
     }
 }
