@@ -1,4 +1,5 @@
-//! What Python costs: a warm call on the host's side, and a cold start beside `python3 -c pass`.
+//! What Python costs: a warm call on the host's side, many calls at once over two workers, and a cold start beside
+//! `python3 -c pass`.
 //!
 //! Targets: 100 µs of the host's CPU a warm call; a cold run with one Python node 100 ms of wall time.
 
@@ -12,6 +13,14 @@ use sluicegate_value::{Map, Value};
 
 const WARM: u32 = 5000;
 const COLD: usize = 15;
+
+/// Tasks that call at once, over so many workers, and what all of them call together.
+const TASKS: u32 = 200;
+const WORKERS: usize = 2;
+const CROWDED: u32 = 20_000;
+
+/// What a task does between two calls where the runtime has other work too.
+const BUSY: Duration = Duration::from_micros(100);
 
 const TOOL: &str = "from promptflow.core import tool\n@tool\ndef clean(text: str, kind: str) -> dict:\n    \
                     return {'kind': kind, 'words': [word.strip() for word in text.split(',')]}\n";
@@ -29,6 +38,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  start, load, first call, shutdown   {cold:>10.1?}  wall, median of {COLD} (target 100 ms)");
         let (host, wall) = warm(&python, folder.path(), cache.path())?;
         println!("  warm call                           {host:>10.1?}  host CPU (target 100 µs), {wall:.1?} wall");
+        for (about, work) in [("at once over two workers", Duration::ZERO), ("the same, busy between", BUSY)] {
+            let crowd = crowded(&python, folder.path(), cache.path(), work)?;
+            println!(
+                "  {about:<34}  {:>10.1?}  host CPU, {:.1?} workers' CPU, {:.1?} wall ({:.0} calls a second)",
+                crowd.host / CROWDED,
+                crowd.workers / CROWDED,
+                crowd.wall / CROWDED,
+                f64::from(CROWDED) / crowd.wall.as_secs_f64(),
+            );
+        }
     }
     Ok(())
 }
@@ -67,9 +86,9 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
-fn pool(python: &Path, folder: &Path, cache: &Path) -> (Pools, Pool) {
+fn pool(python: &Path, folder: &Path, cache: &Path, size: usize) -> (Pools, Pool) {
     let search = Search { configured: Some(python.to_owned()), ..Search::default() };
-    let pools = Pools::new(Settings { search, cache: Some(cache.to_owned()), size: Some(1), ..Settings::default() });
+    let pools = Pools::new(Settings { search, cache: Some(cache.to_owned()), size: Some(size), ..Settings::default() });
     let pool = pools.pool(folder, &[]);
     (pools, pool)
 }
@@ -84,7 +103,7 @@ fn cold(python: &Path, folder: &Path, cache: &Path) -> Duration {
     let begun = Instant::now();
     let ran = runtime().map(|runtime| {
         runtime.block_on(async {
-            let (pools, pool) = pool(python, folder, cache);
+            let (pools, pool) = pool(python, folder, cache, 1);
             let call = load(&pool).await?;
             pool.call(&call, &NoHost).await?;
             pools.shutdown().await;
@@ -99,7 +118,7 @@ fn cold(python: &Path, folder: &Path, cache: &Path) -> Duration {
 
 fn warm(python: &Path, folder: &Path, cache: &Path) -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
     runtime()?.block_on(async {
-        let (pools, pool) = pool(python, folder, cache);
+        let (pools, pool) = pool(python, folder, cache, 1);
         let call = load(&pool).await?;
         let expected = Value::from(Map::from([
             ("kind", Value::from("name")),
@@ -116,10 +135,72 @@ fn warm(python: &Path, folder: &Path, cache: &Path) -> Result<(Duration, Duratio
     })
 }
 
+/// What many calls at once took, all together.
+struct Crowded {
+    host: Duration,
+    workers: Duration,
+    wall: Duration,
+}
+
+fn crowded(python: &Path, folder: &Path, cache: &Path, work: Duration) -> Result<Crowded, Box<dyn std::error::Error>> {
+    runtime()?.block_on(async {
+        let (pools, pool) = pool(python, folder, cache, WORKERS);
+        let call = load(&pool).await?;
+        // Until all workers are there and know the tool.
+        calls_at_once(&pool, &call, 20, Duration::ZERO).await?;
+        let workers = children();
+        assert_eq!(workers.len(), WORKERS, "{workers:?}");
+        let workers_cpu = || workers.iter().map(|worker| cpu_of(worker)).sum::<Duration>();
+        let (begun, host, theirs) = (Instant::now(), own_cpu(), workers_cpu());
+        calls_at_once(&pool, &call, CROWDED / TASKS, work).await?;
+        let crowd = Crowded { host: own_cpu() - host, workers: workers_cpu() - theirs, wall: begun.elapsed() };
+        pools.shutdown().await;
+        Ok(crowd)
+    })
+}
+
+/// So many calls of each task, one after the other, with so much work between.
+async fn calls_at_once(
+    pool: &Pool,
+    call: &ToolCall,
+    each: u32,
+    work: Duration,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..TASKS {
+        let (pool, call) = (pool.clone(), call.clone());
+        tasks.spawn(async move {
+            for _ in 0..each {
+                let begun = Instant::now();
+                while begun.elapsed() < work {}
+                pool.call(&call, &NoHost).await?;
+            }
+            Ok::<_, sluicegate_python::PythonError>(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+/// The processes that this one has started and that run.
+fn children() -> Vec<String> {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|children| children.split_whitespace().map(ToOwned::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
 /// The CPU time of this process, its children not counted.
 fn own_cpu() -> Duration {
+    cpu_of("self")
+}
+
+fn cpu_of(process: &str) -> Duration {
     // Fields 14 and 15: user and system time in hundredths of a second.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
     Duration::from_millis((ticks(11) + ticks(12)) * 10)

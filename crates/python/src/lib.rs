@@ -13,7 +13,9 @@
 //! ```
 //!
 //! A worker runs one synchronous call at a time; one that waits for the host does not count, so that a flow which calls a
-//! flow which calls Python cannot lock a pool of one. Workers end with their host, also when that is killed.
+//! flow which calls Python cannot lock a pool of one. Calls of a tool that is known to be quick are sent before the one that
+//! runs has ended, two at most: otherwise a worker would idle between any two, for as long as a busy host takes to notice.
+//! They say when they begin, so that each has its own time and its own blame. Workers end with their host, also when that is killed.
 //!
 //! Nothing here reads the process environment, knows a flow, or decides what to do about an error.
 
@@ -22,8 +24,10 @@ mod channel;
 mod embedded;
 mod error;
 mod host;
+mod inbox;
 mod interpreter;
 mod members;
+mod pace;
 mod pool;
 mod pools;
 mod process;
@@ -33,6 +37,7 @@ mod shim;
 mod stand_in;
 mod stderr;
 mod tool;
+mod watch;
 mod wire;
 mod worker;
 

@@ -12,9 +12,10 @@ use crate::argument::SentArguments;
 use crate::channel;
 use crate::error::{PythonError, handles_in};
 use crate::host::Host;
+use crate::pace::Pace;
 use crate::pools::Shared;
-use crate::request;
-use crate::schedule::{Schedule, Slot, Ticket, Want, WorkerId};
+use crate::request::{self, Answered};
+use crate::schedule::{Phase, Placed, Schedule, Slot, Ticket, Want, WorkerId};
 use crate::tool::{LineId, Tool, ToolSource};
 use crate::wire::Outgoing;
 use crate::worker::{Owner, Request, Worker};
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     me: Weak<Inner>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) folder: PathBuf,
+    /// How many workers there may be.
+    pub(crate) size: usize,
     variables: Vec<(String, String)>,
     state: Mutex<State>,
     tools: Mutex<HashMap<Arc<str>, Arc<Tool>>>,
@@ -59,6 +62,9 @@ struct Member {
 
 impl Member {
     async fn worker(&self) -> Result<Arc<Worker>, PythonError> {
+        if let Some(state) = &*self.state.borrow() {
+            return state.clone();
+        }
         let mut state = self.state.subscribe();
         match state.wait_for(Option::is_some).await {
             Ok(state) => state.clone().unwrap_or(Err(PythonError::ShutDown)),
@@ -76,13 +82,27 @@ struct Lease {
     inner: Arc<Inner>,
     member: Arc<Member>,
     slot: Slot,
+    ticket: Ticket,
+    /// Whether another call comes first in the worker.
+    behind: bool,
     held: bool,
+}
+
+/// A request that has its place.
+pub(crate) struct Begun {
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) request: Request,
+    /// Its place in the order of all calls.
+    pub(crate) ticket: Ticket,
+    /// Whether another call comes first in the worker.
+    pub(crate) behind: bool,
 }
 
 impl Lease {
     /// A request that has the place from now on.
     fn open(mut self, worker: &Arc<Worker>) -> Option<Request> {
-        let request = worker.open(Some(self.slot), self.inner.shared.settings.patience)?;
+        let alone = self.slot == Slot::Sync;
+        let request = worker.open(Some(self.slot), alone, self.inner.shared.settings.patience)?;
         self.held = false;
         Some(request)
     }
@@ -91,7 +111,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if self.held {
-            self.inner.ended(&self.member.id, self.slot, false);
+            self.inner.ended(&self.member.id, self.slot, Phase::Behind);
         }
     }
 }
@@ -113,10 +133,12 @@ impl Drop for InQueue<'_> {
 
 impl Inner {
     pub(crate) fn new(shared: Arc<Shared>, folder: PathBuf, variables: Vec<(String, String)>) -> Arc<Self> {
+        let size = shared.settings.size();
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            size,
             state: Mutex::new(State {
-                schedule: Schedule::new(shared.settings.size()),
+                schedule: Schedule::new(size),
                 members: HashMap::new(),
                 queue: HashMap::new(),
                 last_ticket: 0,
@@ -140,8 +162,8 @@ impl Inner {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place in a worker, at once or when there is one.
-    async fn acquire(&self, want: Want) -> Result<Lease, PythonError> {
+    /// A place in a worker, at once or when there is one. Who had a place before and gave it back keeps the ticket.
+    async fn acquire(&self, want: Want, ticket: Option<Ticket>) -> Result<Lease, PythonError> {
         let Some(me) = self.me.upgrade() else { return Err(PythonError::ShutDown) };
         let (ticket, waiting) = {
             let mut state = self.state();
@@ -154,13 +176,17 @@ impl Inner {
             if state.schedule.is_empty() {
                 self.add_worker(&mut state);
             }
-            if let Some(member) = state.schedule.place(&want).and_then(|id| state.members.get(&id).cloned()) {
+            let ticket = ticket.unwrap_or_else(|| {
+                state.last_ticket += 1;
+                state.last_ticket
+            });
+            if let Some(placed) = state.schedule.place(&want, Instant::now())
+                && let Some(lease) = lease(&me, &state, ticket, &placed)
+            {
                 self.look_after_growth(&mut state);
-                return Ok(Lease { inner: me, member, slot: want.slot, held: true });
+                return Ok(lease);
             }
             let (sender, waiting) = oneshot::channel();
-            state.last_ticket += 1;
-            let ticket = state.last_ticket;
             state.queue.insert(ticket, sender);
             state.schedule.queue(ticket, want);
             self.look_after_growth(&mut state);
@@ -176,12 +202,26 @@ impl Inner {
         slot: Slot,
         place: impl Fn() -> Result<Option<WorkerId>, PythonError>,
     ) -> Result<(Arc<Worker>, Request), PythonError> {
+        let begun = self.begin_call(slot, None, None, place).await?;
+        Ok((begun.worker, begun.request))
+    }
+
+    /// A request for a call of a known pace, which may have had a place before.
+    pub(crate) async fn begin_call(
+        &self,
+        slot: Slot,
+        pace: Option<&Arc<Pace>>,
+        mut ticket: Option<Ticket>,
+        place: impl Fn() -> Result<Option<WorkerId>, PythonError>,
+    ) -> Result<Begun, PythonError> {
         for _ in 0..TRIES {
-            let lease = self.acquire(Want { slot, only: place()? }).await?;
+            let lease = self.acquire(Want { slot, only: place()?, pace: pace.cloned() }, ticket).await?;
             let worker = lease.member.worker().await?;
+            let (number, behind) = (lease.ticket, lease.behind);
             if let Some(request) = lease.open(&worker) {
-                return Ok((worker, request));
+                return Ok(Begun { worker, request, ticket: number, behind });
             }
+            ticket = Some(number);
         }
         Err(PythonError::WorkerReplaced { because: "workers ended before the call began" })
     }
@@ -189,11 +229,25 @@ impl Inner {
     /// Sends what is wanted and waits for the answer. Objects that come with it are the line's.
     pub(crate) async fn finish(
         &self,
-        mut request: Request,
+        request: Request,
         frame: channel::Frame,
         host: &dyn Host,
         line: Option<LineId>,
     ) -> Result<Value, PythonError> {
+        match self.finish_call(request, frame, host, line).await? {
+            Answered::Value(value) => Ok(value),
+            Answered::TakenBack => Err(PythonError::Protocol("it gave back what was not asked for".to_owned())),
+        }
+    }
+
+    /// The same for a call, which may be taken back.
+    pub(crate) async fn finish_call(
+        &self,
+        mut request: Request,
+        frame: channel::Frame,
+        host: &dyn Host,
+        line: Option<LineId>,
+    ) -> Result<Answered, PythonError> {
         let worker = request.worker.clone();
         let keep = |value: &Value| {
             if let Some(line) = line.filter(|_| value.holds_handle()) {
@@ -204,9 +258,11 @@ impl Inner {
             }
         };
         request.send(frame).await;
-        let value = request::answer(request, host, &keep).await?;
-        keep(&value);
-        Ok(value)
+        let answered = request::answer(request, host, &keep).await?;
+        if let Answered::Value(value) = &answered {
+            keep(value);
+        }
+        Ok(answered)
     }
 
     pub(crate) async fn load_in(
@@ -232,7 +288,7 @@ impl Inner {
             }
             _ => (None, None),
         };
-        let message = Outgoing::Load { id: request.number, tool: key, file, package, entry, init, method };
+        let message = Outgoing::Load { id: request.number, tool: key, file, package, entry, init, method, behind: 0 };
         let frame = channel::frame(&message)?;
         let told = self.finish(request, frame, host, None).await?;
         worker.mark_loaded(key.clone());
@@ -287,7 +343,7 @@ impl Inner {
 
     /// Some worker that runs, whatever it does.
     pub(crate) async fn any_worker(&self) -> Result<Arc<Worker>, PythonError> {
-        self.acquire(Want { slot: Slot::Async, only: None }).await?.member.worker().await
+        self.acquire(Want { slot: Slot::Async, only: None, pace: None }, None).await?.member.worker().await
     }
 
     /// Takes no more calls. Returns the workers that run.
@@ -311,16 +367,17 @@ impl Inner {
         }
     }
 
-    /// Gives places to those who wait for them.
-    fn dispatch(&self) {
+    /// Changes the state, and gives places to those who wait for them.
+    fn dispatch(&self, change: impl FnOnce(&mut State)) {
         let Some(me) = self.me.upgrade() else { return };
         let mut given = Vec::new();
         {
             let mut state = self.state();
-            for (ticket, id, slot) in state.schedule.placed() {
-                let Some(member) = state.members.get(&id).cloned() else { continue };
-                let lease = Lease { inner: me.clone(), member, slot, held: true };
-                given.push((state.queue.remove(&ticket), lease));
+            change(&mut state);
+            for (ticket, placed) in state.schedule.placed(Instant::now()) {
+                if let Some(lease) = lease(&me, &state, ticket, &placed) {
+                    given.push((state.queue.remove(&ticket), lease));
+                }
             }
         }
         // Outside of the lock: a lease that nobody takes is given back at once.
@@ -358,7 +415,7 @@ impl Inner {
     fn add_worker(&self, state: &mut State) {
         let id = self.shared.next_worker();
         let member = Arc::new(Member { id: id.clone(), state: watch::Sender::new(None) });
-        state.schedule.add(id.clone());
+        state.schedule.add(id.clone(), Instant::now());
         state.members.insert(id.clone(), member.clone());
         let (me, shared, not_before) = (self.me.clone(), self.shared.clone(), state.not_before);
         let (folder, variables) = (self.folder.clone(), self.variables.clone());
@@ -412,23 +469,21 @@ impl Inner {
             worker.kill("the workers are shut down");
         }
         member.state.send_replace(Some(started));
-        self.dispatch();
+        self.dispatch(|_| {});
     }
 }
 
 impl Owner for Inner {
     fn parked(&self, worker: &str) {
-        self.state().schedule.parked(worker);
-        self.dispatch();
+        self.dispatch(|state| state.schedule.parked(worker, Instant::now()));
     }
 
     fn resumed(&self, worker: &str) {
         self.state().schedule.resumed(worker);
     }
 
-    fn ended(&self, worker: &str, slot: Slot, parked: bool) {
-        self.state().schedule.ended(worker, slot, parked);
-        self.dispatch();
+    fn ended(&self, worker: &str, slot: Slot, phase: Phase) {
+        self.dispatch(|state| state.schedule.ended(worker, slot, phase, Instant::now()));
     }
 
     fn gone(&self, worker: &str) {
@@ -443,7 +498,7 @@ impl Owner for Inner {
         for waiting in lost {
             let _ = waiting.send(Err(PythonError::HandleLost { lost: Vec::new() }));
         }
-        self.dispatch();
+        self.dispatch(|_| {});
     }
 }
 
@@ -456,6 +511,11 @@ impl Drop for Inner {
             }
         }
     }
+}
+
+fn lease(inner: &Arc<Inner>, state: &State, ticket: Ticket, placed: &Placed) -> Option<Lease> {
+    let member = state.members.get(&placed.worker)?.clone();
+    Some(Lease { inner: inner.clone(), member, slot: placed.slot, ticket, behind: placed.behind, held: true })
 }
 
 /// The worker and number of each object.

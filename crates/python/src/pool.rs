@@ -13,20 +13,26 @@ use crate::argument::{Argument, SentArguments, handles_of};
 use crate::channel;
 use crate::error::PythonError;
 use crate::host::{Host, NoHost};
-use crate::members::{Inner, named};
+use crate::members::{Begun, Inner, named};
 use crate::pools::Shared;
+use crate::request::Answered;
 use crate::schedule::Slot;
 use crate::tool::{LineId, PropertyStep, Tool, ToolCall, ToolSource, described};
+use crate::watch::Watch;
 use crate::wire::Outgoing;
 use crate::worker::Request;
 
 /// How long a worker may take to end by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What is left to a call at least, however long its tool took to load.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// The workers of one flow folder and environment. Cheap to clone; dropping the last clone ends the workers.
 ///
 /// Workers start at need, as many as there are cores unless the settings say otherwise. Each runs one synchronous call at
-/// a time (one that waits for the host does not count) and any number of asynchronous ones.
+/// a time (one that waits for the host does not count) and any number of asynchronous ones. Calls of a tool that is known to
+/// be quick may wait in a worker for the one that runs; when that takes long after all, they are given to others.
 #[derive(Clone)]
 pub struct Pool(Arc<Inner>);
 
@@ -82,31 +88,57 @@ impl Pool {
         let slot = if call.tool.kind.is_async() { Slot::Async } else { Slot::Sync };
         let objects = handles_of(call.inputs.iter().map(|(_, argument)| argument));
         let calling = async {
-            let place = || self.0.place_of(&objects, call.line);
-            let (worker, request) = self.0.begin(slot, place).await?;
-            let running = async {
-                if !worker.has_loaded(&call.tool.key) {
-                    let Some(loading) = worker.open(None, self.0.shared.settings.patience) else {
-                        return Err(PythonError::WorkerReplaced { because: "it ended before the call began" });
-                    };
-                    self.0.load_in(&worker, loading, &call.tool.source, &call.tool.key, host).await?;
+            let mut ticket = None;
+            loop {
+                let place = || self.0.place_of(&objects, call.line);
+                let begun = self.0.begin_call(slot, Some(&call.tool.pace), ticket, place).await?;
+                ticket = Some(begun.ticket);
+                match self.call_in(begun, call, host).await {
+                    Ok(Answered::Value(value)) => return Ok(value),
+                    Ok(Answered::TakenBack) => {}
+                    Err(error) => {
+                        if matches!(error, PythonError::TimedOut | PythonError::WorkerDied { .. }) {
+                            call.tool.pace.hung();
+                        }
+                        return Err(error);
+                    }
                 }
-                let frame = channel::frame(&Outgoing::Call {
-                    id: request.number,
-                    tool: &call.tool.key,
-                    inputs: SentArguments { arguments: &call.inputs, worker: &worker.id },
-                    node: call.node.as_deref(),
-                    line: call.line.map(|line| line.0),
-                    trace: call.trace.as_ref().map(|trace| trace.traceparent()),
-                })?;
-                self.0.finish(request, frame, host, call.line).await
-            };
-            within(call.timeout.map(|timeout| Instant::now() + timeout), running).await
+            }
         };
         within(call.deadline, calling).await.map_err(|error| match error {
             PythonError::HandleLost { lost } if lost.is_empty() => PythonError::HandleLost { lost: named(&objects) },
             other => other,
         })
+    }
+
+    /// Calls a tool where there is a place for it.
+    async fn call_in(&self, begun: Begun, call: &ToolCall, host: &dyn Host) -> Result<Answered, PythonError> {
+        let Begun { worker, mut request, behind, .. } = begun;
+        let mut timeout = call.timeout;
+        if !worker.has_loaded(&call.tool.key) {
+            let Some(loading) = worker.open(None, true, self.0.shared.settings.patience) else {
+                return Err(PythonError::WorkerReplaced { because: "it ended before the call began" });
+            };
+            let watch = Watch::over(&loading, timeout, false);
+            let began = Instant::now();
+            watch.over_work(self.0.load_in(&worker, loading, &call.tool.source, &call.tool.key, host)).await?;
+            // Where it had to wait for others, nobody knows how long it took by itself.
+            if !behind && !call.tool.kind.is_async() {
+                timeout = timeout.map(|timeout| timeout.saturating_sub(began.elapsed()).max(LEAST));
+            }
+        }
+        let frame = channel::frame(&Outgoing::Call {
+            id: request.number,
+            tool: &call.tool.key,
+            inputs: SentArguments { arguments: &call.inputs, worker: &worker.id },
+            node: call.node.as_deref(),
+            line: call.line.map(|line| line.0),
+            trace: call.trace.as_ref().map(|trace| trace.traceparent()),
+            behind: 0,
+        })?;
+        request.pace = (!call.tool.kind.is_async()).then(|| call.tool.pace.clone());
+        let watch = Watch::over(&request, timeout, behind && self.0.size > 1);
+        watch.over_work(self.0.finish_call(request, frame, host, call.line)).await
     }
 
     /// Takes steps into an object where it lives. What comes back may be an object again, bound to `line`.
@@ -120,7 +152,7 @@ impl Pool {
         line: Option<LineId>,
     ) -> Result<Value, PythonError> {
         let request = self.begin_at(object).await?;
-        let frame = channel::frame(&Outgoing::Property { id: request.number, handle: object.id, steps })?;
+        let frame = channel::frame(&Outgoing::Property { id: request.number, handle: object.id, steps, behind: 0 })?;
         self.0.finish(request, frame, &NoHost, line).await.map_err(|error| lost(error, object))
     }
 
@@ -137,7 +169,8 @@ impl Pool {
     ) -> Result<String, PythonError> {
         let draining = async {
             let request = self.begin_at(generator).await?;
-            let frame = channel::frame(&Outgoing::Drain { id: request.number, handle: generator.id, tell: true })?;
+            let frame =
+                channel::frame(&Outgoing::Drain { id: request.number, handle: generator.id, tell: true, behind: 0 })?;
             self.0.finish(request, frame, host, None).await
         };
         match within(deadline, draining).await.map_err(|error| lost(error, generator))? {
@@ -164,7 +197,7 @@ impl Pool {
         }
         let (worker, request) = self.0.begin(Slot::Async, || Ok(None)).await?;
         if !worker.has_loaded(&tool.key)
-            && let Some(loading) = worker.open(None, self.0.shared.settings.patience)
+            && let Some(loading) = worker.open(None, true, self.0.shared.settings.patience)
         {
             self.0.load_in(&worker, loading, &tool.source, &tool.key, &NoHost).await?;
         }

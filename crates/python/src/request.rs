@@ -13,12 +13,19 @@ use crate::host::{Ask, Host, HostError, Pieces, Stream};
 use crate::wire::{Code, Incoming, Operation, Outgoing};
 use crate::worker::Request;
 
+/// How a request ended.
+pub(crate) enum Answered {
+    Value(Value),
+    /// It was taken back before it began.
+    TakenBack,
+}
+
 /// Waits for the answer. `objects` hears of the values that come with questions: they may hold handles.
 pub(crate) async fn answer(
     mut request: Request,
     host: &dyn Host,
     objects: &(dyn Fn(&Value) + Sync),
-) -> Result<Value, PythonError> {
+) -> Result<Answered, PythonError> {
     let mut asked = FuturesUnordered::new();
     let mut aborts: HashMap<u64, AbortHandle> = HashMap::new();
     loop {
@@ -34,9 +41,13 @@ pub(crate) async fn answer(
                 continue;
             }
         };
+        if let (Some(pace), Some(took)) = (&request.pace, message.took) {
+            pace.took(took);
+        }
         match message.op {
-            Operation::Done => return Ok(message.value),
+            Operation::Done => return Ok(Answered::Value(message.value)),
             Operation::Failed => return Err(failure(message)),
+            Operation::Returned => return Ok(Answered::TakenBack),
             Operation::Said => host.said(message.stream.unwrap_or(Stream::Stderr), &message.text),
             Operation::Chunk => host.chunk(&message.text),
             Operation::Span => host.span(&message.note),
@@ -55,14 +66,12 @@ pub(crate) async fn answer(
                     abort.abort();
                 }
             }
-            Operation::Ready => {}
+            Operation::Ready | Operation::Begun => {}
         }
     }
 }
 
-type Answered = Result<Argument, HostError>;
-
-async fn send_answer(request: &Request, ask: u64, answer: &Answered) {
+async fn send_answer(request: &Request, ask: u64, answer: &Result<Argument, HostError>) {
     let frame = match answer {
         Ok(argument) if is_elsewhere(argument, &request.worker.id) => {
             let error = HostError::new("TypeError", "the answer holds an object that lives in another Python worker");

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::pace::{Pace, QUICK};
 use crate::tool::LineId;
 
 /// A worker's name.
@@ -11,13 +13,27 @@ pub(crate) type WorkerId = Arc<str>;
 /// With this many asynchronous calls in a worker another one is worth its start.
 const CROWD: usize = 16;
 
+/// How many quick calls may wait in a worker while another one runs there, so that it goes on at once.
+const BEHIND: usize = 2;
+
 /// What a call takes of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
-    /// The one place for synchronous calls.
+    /// The one place for synchronous calls, or one behind it.
     Sync,
     /// A share of its event loop.
     Async,
+}
+
+/// What a call did last, when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It ran.
+    Running,
+    /// It waited for the host.
+    Parked,
+    /// It waited for others in its worker, or was never sent.
+    Behind,
 }
 
 /// What a call wants.
@@ -26,21 +42,49 @@ pub(crate) struct Want {
     pub(crate) slot: Slot,
     /// The only worker that will do: objects that the call needs are there.
     pub(crate) only: Option<WorkerId>,
+    /// How long such calls take, if that is known.
+    pub(crate) pace: Option<Arc<Pace>>,
 }
 
-/// A call in the queue.
+impl Want {
+    fn is_quick(&self) -> bool {
+        self.pace.as_ref().is_some_and(|pace| pace.is_quick())
+    }
+}
+
+/// A call's place in the order of all calls.
 pub(crate) type Ticket = u64;
+
+/// What a call was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) worker: WorkerId,
+    pub(crate) slot: Slot,
+    /// Whether another call comes first there.
+    pub(crate) behind: bool,
+}
 
 #[derive(Debug)]
 struct Member {
     id: WorkerId,
     starting: bool,
-    /// Synchronous calls that run.
+    /// Synchronous calls that run, or wait there for the one that does.
     running: usize,
+    /// Whether one of them is not known to be quick.
+    slow: bool,
+    /// Since when the first of them runs.
+    since: Instant,
     /// Synchronous calls that wait for the host.
     parked: usize,
     /// Asynchronous calls.
     asynchronous: usize,
+}
+
+impl Member {
+    /// Whether one more quick call may wait here for the one that runs.
+    fn has_place_behind(&self, now: Instant) -> bool {
+        !self.slow && self.parked == 0 && self.running <= BEHIND && now.saturating_duration_since(self.since) <= QUICK
+    }
 }
 
 /// The objects of a line by worker; the first worker is where its calls go.
@@ -51,75 +95,117 @@ type Objects = Vec<(WorkerId, HashSet<u64>)>;
 pub(crate) struct Schedule {
     size: usize,
     members: Vec<Member>,
+    /// In the order of their tickets.
     waiting: VecDeque<(Ticket, Want)>,
+    /// How many of them take any worker, by slot.
+    loose: [usize; 2],
     lines: HashMap<LineId, Objects>,
 }
 
 impl Schedule {
     pub(crate) fn new(size: usize) -> Self {
-        Self { size: size.max(1), members: Vec::new(), waiting: VecDeque::new(), lines: HashMap::new() }
+        Self { size: size.max(1), members: Vec::new(), waiting: VecDeque::new(), loose: [0; 2], lines: HashMap::new() }
     }
 
     /// A place for a call at once, if there is one; it is taken then. Nobody overtakes a call that could run there.
-    pub(crate) fn place(&mut self, want: &Want) -> Option<WorkerId> {
-        let overtakes = want.slot == Slot::Sync
-            && want.only.is_none()
-            && self.waiting.iter().any(|(_, other)| other.slot == Slot::Sync && other.only.is_none());
-        if overtakes { None } else { self.take(want) }
+    pub(crate) fn place(&mut self, want: &Want, now: Instant) -> Option<Placed> {
+        let others = self.loose[Slot::Sync as usize] > 0;
+        if others && want.slot == Slot::Sync && want.only.is_none() {
+            return None;
+        }
+        // Who waits for a worker to be free would wait for ever if others always got a place behind the one that runs.
+        let bound: Vec<WorkerId> = self.waiting.iter().filter_map(|(_, other)| other.only.clone()).collect();
+        self.take(want, now, |worker| !others && !bound.contains(worker))
     }
 
-    fn take(&mut self, want: &Want) -> Option<WorkerId> {
+    fn take(&mut self, want: &Want, now: Instant, may_wait_at: impl Fn(&WorkerId) -> bool) -> Option<Placed> {
         // Who is still starting is waited for only if there is nobody else: another may be free sooner.
         let all_start = self.members.iter().all(|member| member.starting);
+        let is_quick = want.is_quick();
         let fits = |member: &&mut Member| {
             (all_start || !member.starting)
                 && want.only.as_ref().is_none_or(|only| *only == member.id)
-                && (want.slot == Slot::Async || member.running == 0)
+                && (want.slot == Slot::Async
+                    || member.running == 0
+                    || (is_quick && member.has_place_behind(now) && may_wait_at(&member.id)))
         };
-        // A worker that only waits for the host is not busy, but an idle one is better.
-        let best = self
-            .members
-            .iter_mut()
-            .filter(fits)
-            .min_by_key(|member| member.running + member.parked + member.asynchronous)?;
+        // A worker that only waits for the host is not busy, but an idle one is better, and any that is free is better than a
+        // place behind another call.
+        let load = |member: &&mut Member| {
+            let behind = if want.slot == Slot::Sync { member.running } else { 0 };
+            (behind, member.running + member.parked + member.asynchronous)
+        };
+        let best = self.members.iter_mut().filter(fits).min_by_key(load)?;
+        let behind = want.slot == Slot::Sync && best.running > 0;
         match want.slot {
-            Slot::Sync => best.running += 1,
+            Slot::Sync => {
+                if !behind {
+                    (best.slow, best.since) = (!is_quick, now);
+                }
+                best.running += 1;
+            }
             Slot::Async => best.asynchronous += 1,
         }
-        Some(best.id.clone())
+        Some(Placed { worker: best.id.clone(), slot: want.slot, behind })
     }
 
-    /// Lets a call wait for a place.
+    /// Lets a call wait for a place, by its ticket's order.
     pub(crate) fn queue(&mut self, ticket: Ticket, want: Want) {
-        self.waiting.push_back((ticket, want));
+        self.count(&want, 1);
+        let after = self.waiting.iter().rposition(|(other, _)| *other < ticket).map_or(0, |before| before + 1);
+        self.waiting.insert(after, (ticket, want));
     }
 
     /// A call does not wait any more.
     pub(crate) fn unqueue(&mut self, ticket: Ticket) {
-        self.waiting.retain(|(other, _)| *other != ticket);
+        if let Ok(at) = self.waiting.binary_search_by_key(&ticket, |(other, _)| *other) {
+            self.unqueue_at(at);
+        }
+    }
+
+    fn unqueue_at(&mut self, at: usize) {
+        if let Some((_, want)) = self.waiting.remove(at) {
+            self.count(&want, -1);
+        }
+    }
+
+    fn count(&mut self, want: &Want, change: isize) {
+        if want.only.is_none() {
+            let loose = &mut self.loose[want.slot as usize];
+            *loose = loose.saturating_add_signed(change);
+        }
     }
 
     /// Waiting calls for which there is a place now, which they have taken.
-    pub(crate) fn placed(&mut self) -> Vec<(Ticket, WorkerId, Slot)> {
+    pub(crate) fn placed(&mut self, now: Instant) -> Vec<(Ticket, Placed)> {
         let mut placed = Vec::new();
-        let mut queue = std::mem::take(&mut self.waiting);
-        let mut full = [false; 2];
-        queue.retain(|(ticket, want)| {
-            if want.only.is_none() && full[want.slot as usize] {
-                return true;
+        // Where somebody waits who comes first: nobody overtakes.
+        let (mut full, mut bound) = ([false; 2], Vec::<WorkerId>::new());
+        let mut at = 0;
+        while let Some((ticket, want)) = self.waiting.get(at) {
+            let all_full = (0..2).all(|slot| full[slot] || self.loose[slot] == 0);
+            if all_full && self.loose.iter().sum::<usize>() == self.waiting.len() {
+                break;
             }
-            match self.take(want) {
-                Some(worker) => {
-                    placed.push((*ticket, worker, want.slot));
-                    false
+            if want.only.is_none() && full[want.slot as usize] {
+                at += 1;
+                continue;
+            }
+            let (ticket, want) = (*ticket, want.clone());
+            match self.take(&want, now, |worker| !full[Slot::Sync as usize] && !bound.contains(worker)) {
+                Some(place) => {
+                    placed.push((ticket, place));
+                    self.unqueue_at(at);
                 }
                 None => {
-                    full[want.slot as usize] |= want.only.is_none();
-                    true
+                    match want.only {
+                        None => full[want.slot as usize] = true,
+                        Some(only) => bound.push(only),
+                    }
+                    at += 1;
                 }
             }
-        });
-        self.waiting = queue;
+        }
         placed
     }
 
@@ -129,7 +215,7 @@ impl Schedule {
             return 0;
         }
         let room = self.size.saturating_sub(self.members.len());
-        let waiting = self.waiting.iter().filter(|(_, want)| want.only.is_none()).count();
+        let waiting = self.loose.iter().sum::<usize>();
         let crowded = self.members.iter().all(|member| member.asynchronous >= CROWD);
         waiting.max(usize::from(crowded || self.members.is_empty())).min(room)
     }
@@ -140,8 +226,16 @@ impl Schedule {
     }
 
     /// A worker is being started.
-    pub(crate) fn add(&mut self, id: WorkerId) {
-        self.members.push(Member { id, starting: true, running: 0, parked: 0, asynchronous: 0 });
+    pub(crate) fn add(&mut self, id: WorkerId, now: Instant) {
+        self.members.push(Member {
+            id,
+            starting: true,
+            running: 0,
+            slow: false,
+            since: now,
+            parked: 0,
+            asynchronous: 0,
+        });
     }
 
     /// A worker is ready.
@@ -165,20 +259,24 @@ impl Schedule {
     }
 
     /// A call has ended.
-    pub(crate) fn ended(&mut self, id: &str, slot: Slot, parked: bool) {
+    pub(crate) fn ended(&mut self, id: &str, slot: Slot, phase: Phase, now: Instant) {
         self.change(id, |member| {
-            let count = match (slot, parked) {
+            let count = match (slot, phase) {
                 (Slot::Async, _) => &mut member.asynchronous,
-                (Slot::Sync, true) => &mut member.parked,
-                (Slot::Sync, false) => &mut member.running,
+                (Slot::Sync, Phase::Parked) => &mut member.parked,
+                (Slot::Sync, Phase::Running | Phase::Behind) => &mut member.running,
             };
             *count = count.saturating_sub(1);
+            if (slot, phase) == (Slot::Sync, Phase::Running) {
+                member.since = now;
+            }
         });
     }
 
     /// A synchronous call waits for the host.
-    pub(crate) fn parked(&mut self, id: &str) {
+    pub(crate) fn parked(&mut self, id: &str, now: Instant) {
         self.change(id, |member| {
+            member.since = now;
             member.running = member.running.saturating_sub(1);
             member.parked += 1;
         });
@@ -187,6 +285,8 @@ impl Schedule {
     /// A synchronous call has what it waited for.
     pub(crate) fn resumed(&mut self, id: &str) {
         self.change(id, |member| {
+            // Nobody knows what it still does.
+            member.slow = true;
             member.parked = member.parked.saturating_sub(1);
             member.running += 1;
         });
@@ -245,29 +345,45 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const SYNC: Want = Want { slot: Slot::Sync, only: None };
-    const ASYNC: Want = Want { slot: Slot::Async, only: None };
+    const SYNC: Want = Want { slot: Slot::Sync, only: None, pace: None };
+    const ASYNC: Want = Want { slot: Slot::Async, only: None, pace: None };
 
     fn only(worker: &str) -> Want {
-        Want { slot: Slot::Sync, only: Some(worker.into()) }
+        Want { slot: Slot::Sync, only: Some(worker.into()), pace: None }
+    }
+
+    fn quick() -> Want {
+        let pace = Arc::<Pace>::default();
+        pace.took(100);
+        Want { pace: Some(pace), ..SYNC }
+    }
+
+    /// All the same, so that no time passes.
+    fn now() -> Instant {
+        static NOW: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        *NOW
     }
 
     fn ready(size: usize, workers: &[&str]) -> Schedule {
         let mut schedule = Schedule::new(size);
         for worker in workers {
-            schedule.add((*worker).into());
+            schedule.add((*worker).into(), now());
             schedule.ready(worker);
         }
         schedule
     }
 
     fn check_place(schedule: &mut Schedule, want: &Want, expected: Option<&str>) {
-        assert_eq!(schedule.place(want).as_deref(), expected);
+        check_place_at(schedule, now(), want, expected);
+    }
+
+    fn check_place_at(schedule: &mut Schedule, now: Instant, want: &Want, expected: Option<&str>) {
+        assert_eq!(schedule.place(want, now).map(|placed| placed.worker).as_deref(), expected);
     }
 
     fn check_placed(schedule: &mut Schedule, expected: &[(Ticket, &str)]) {
-        let placed = schedule.placed();
-        let placed: Vec<_> = placed.iter().map(|(ticket, worker, _)| (*ticket, &**worker)).collect();
+        let placed = schedule.placed(now());
+        let placed: Vec<_> = placed.iter().map(|(ticket, placed)| (*ticket, &*placed.worker)).collect();
         assert_eq!(placed, expected);
     }
 
@@ -282,12 +398,12 @@ mod tests {
         schedule.queue(1, SYNC);
         schedule.queue(2, SYNC);
         check_placed(&mut schedule, &[]);
-        schedule.ended("b", Slot::Sync, false);
+        schedule.ended("b", Slot::Sync, Phase::Running, now());
         // Who waits comes first.
         check_place(&mut schedule, &SYNC, None);
         check_placed(&mut schedule, &[(1, "b")]);
         schedule.unqueue(2);
-        schedule.ended("a", Slot::Sync, false);
+        schedule.ended("a", Slot::Sync, Phase::Running, now());
         check_place(&mut schedule, &SYNC, Some("a"));
     }
 
@@ -297,21 +413,96 @@ mod tests {
         check_place(&mut schedule, &SYNC, Some("a"));
         schedule.queue(1, SYNC);
         check_placed(&mut schedule, &[]);
-        schedule.parked("a");
+        schedule.parked("a", now());
         check_placed(&mut schedule, &[(1, "a")]);
         schedule.resumed("a");
         schedule.queue(2, SYNC);
-        schedule.ended("a", Slot::Sync, false);
+        schedule.ended("a", Slot::Sync, Phase::Running, now());
         check_placed(&mut schedule, &[]);
-        schedule.ended("a", Slot::Sync, false);
+        schedule.ended("a", Slot::Sync, Phase::Running, now());
         check_placed(&mut schedule, &[(2, "a")]);
+    }
+
+    #[test]
+    fn quick_calls_wait_behind_one_another_but_a_free_worker_is_better() {
+        let mut schedule = ready(2, &["a", "b"]);
+        for (worker, behind) in [("a", false), ("b", false), ("a", true), ("b", true), ("a", true), ("b", true)] {
+            let placed = schedule.place(&quick(), now()).expect("a place");
+            assert_eq!((&*placed.worker, placed.behind), (worker, behind));
+        }
+        check_place(&mut schedule, &quick(), None);
+        schedule.queue(1, quick());
+        schedule.ended("b", Slot::Sync, Phase::Running, now());
+        check_placed(&mut schedule, &[(1, "b")]);
+        check_place(&mut schedule, &SYNC, None);
+    }
+
+    #[test]
+    fn nobody_waits_behind_a_call_that_is_or_may_be_slow() {
+        let mut schedule = ready(1, &["a"]);
+        check_place(&mut schedule, &SYNC, Some("a"));
+        check_place(&mut schedule, &quick(), None);
+        schedule.ended("a", Slot::Sync, Phase::Running, now());
+        check_place(&mut schedule, &quick(), Some("a"));
+        check_place(&mut schedule, &SYNC, None);
+        let late = now() + 2 * QUICK;
+        check_place_at(&mut schedule, late, &quick(), None);
+        check_place(&mut schedule, &quick(), Some("a"));
+        // Who goes away behind it does not make it younger.
+        schedule.ended("a", Slot::Sync, Phase::Behind, late);
+        check_place_at(&mut schedule, late, &quick(), None);
+        check_place(&mut schedule, &quick(), Some("a"));
+        // Now the next of them runs.
+        schedule.ended("a", Slot::Sync, Phase::Running, late);
+        check_place_at(&mut schedule, late, &quick(), Some("a"));
+        // One waits for the host, and comes back to do nobody knows what.
+        schedule.parked("a", late);
+        check_place_at(&mut schedule, late, &quick(), None);
+        schedule.resumed("a");
+        check_place_at(&mut schedule, late, &quick(), None);
+    }
+
+    #[test]
+    fn quick_calls_do_not_starve_others() {
+        let mut schedule = ready(1, &["a"]);
+        check_place(&mut schedule, &quick(), Some("a"));
+        schedule.queue(1, only("a"));
+        let bound = Want { only: Some("a".into()), ..quick() };
+        check_place(&mut schedule, &quick(), None);
+        check_place(&mut schedule, &bound, None);
+        schedule.queue(2, quick());
+        check_placed(&mut schedule, &[]);
+        schedule.ended("a", Slot::Sync, Phase::Running, now());
+        check_placed(&mut schedule, &[(1, "a")]);
+        let mut schedule = ready(1, &["a"]);
+        check_place(&mut schedule, &quick(), Some("a"));
+        schedule.queue(1, SYNC);
+        check_place(&mut schedule, &bound, None);
+        schedule.queue(2, bound);
+        check_placed(&mut schedule, &[]);
+        schedule.ended("a", Slot::Sync, Phase::Running, now());
+        check_placed(&mut schedule, &[(1, "a")]);
+    }
+
+    #[test]
+    fn who_comes_back_is_first_again() {
+        let mut schedule = ready(1, &["a"]);
+        check_place(&mut schedule, &SYNC, Some("a"));
+        schedule.queue(5, SYNC);
+        schedule.queue(7, SYNC);
+        schedule.queue(6, SYNC);
+        schedule.queue(2, SYNC);
+        for ticket in [2, 5, 6, 7] {
+            schedule.ended("a", Slot::Sync, Phase::Running, now());
+            check_placed(&mut schedule, &[(ticket, "a")]);
+        }
     }
 
     #[test]
     fn workers_are_started_at_need_and_one_first() {
         let mut schedule = Schedule::new(3);
         assert_eq!(schedule.lacks(), 1);
-        schedule.add("a".into());
+        schedule.add("a".into(), now());
         check_place(&mut schedule, &SYNC, Some("a"));
         for ticket in 0..5 {
             schedule.queue(ticket, SYNC);

@@ -10,6 +10,7 @@ use sluicegate_model::TraceContext;
 use sluicegate_value::{Map, Value};
 
 use crate::argument::Argument;
+use crate::pace::Pace;
 
 /// Where a tool comes from.
 #[derive(Clone, Debug)]
@@ -63,6 +64,8 @@ pub struct Tool {
     pub source: ToolSource,
     /// Its name in the workers.
     pub(crate) key: Arc<str>,
+    /// How long its calls take.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Tool {
@@ -174,7 +177,7 @@ pub struct ToolCall {
     pub trace: Option<TraceContext>,
     /// When the caller gives up.
     pub deadline: Option<Instant>,
-    /// How long it may run, counted from when a worker is free for it.
+    /// How long it may run, counted from when it begins in a worker; that it waits for other calls there does not count.
     pub timeout: Option<Duration>,
 }
 
@@ -237,7 +240,8 @@ pub(crate) fn described(told: &Value, source: ToolSource, key: Arc<str>) -> Tool
         aggregates: told.get("aggregates").and_then(Value::as_bool).unwrap_or_default(),
     });
     let name = text("name").unwrap_or_default();
-    Tool { name, kind, parameters: parameters(told.get("parameters")), provider, source, key }
+    let parameters = parameters(told.get("parameters"));
+    Tool { name, kind, parameters, provider, source, key, pace: Arc::default() }
 }
 
 fn parameters(told: Option<&Value>) -> Vec<Parameter> {

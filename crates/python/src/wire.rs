@@ -11,7 +11,7 @@ use crate::host::{HostError, Stream};
 use crate::tool::PropertyStep;
 
 /// The version of the words that worker and host exchange.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What the host says.
 #[derive(Serialize)]
@@ -38,6 +38,8 @@ pub(crate) enum Outgoing<'a> {
         init: Option<SentArguments<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         method: Option<&'a str>,
+        /// 1 if the worker has other work to do first: then it says when it begins. Last, see [`say_behind`].
+        behind: u8,
     },
     Call {
         id: u64,
@@ -49,16 +51,19 @@ pub(crate) enum Outgoing<'a> {
         line: Option<u64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         trace: Option<String>,
+        behind: u8,
     },
     Property {
         id: u64,
         handle: u64,
         steps: &'a [PropertyStep],
+        behind: u8,
     },
     Drain {
         id: u64,
         handle: u64,
         tell: bool,
+        behind: u8,
     },
     Literals {
         id: u64,
@@ -88,7 +93,18 @@ pub(crate) enum Outgoing<'a> {
     Cancel {
         of: u64,
     },
+    /// A call that has not begun shall run elsewhere.
+    TakeBack {
+        of: u64,
+    },
     Bye,
+}
+
+/// Marks the frame of a `load`, `call`, `property` or `drain` as one that the worker has to do other work before.
+pub(crate) fn say_behind(frame: &mut [u8]) {
+    if let [.., behind @ b'0', b'}'] = frame {
+        *behind = b'1';
+    }
 }
 
 /// What the worker says. One flat form, so that values are read where they stand.
@@ -117,6 +133,9 @@ pub(crate) struct Incoming {
     pub(crate) what: String,
     #[serde(default)]
     pub(crate) fields: Map,
+    /// How long a synchronous call ran, in microseconds.
+    #[serde(default)]
+    pub(crate) took: Option<u64>,
     #[serde(default)]
     pub(crate) version: u32,
     #[serde(default)]
@@ -131,6 +150,10 @@ pub(crate) enum Operation {
     Ready,
     Done,
     Failed,
+    /// A call that was taken back.
+    Returned,
+    /// What had to wait in the worker runs now.
+    Begun,
     Said,
     Chunk,
     Span,
@@ -210,6 +233,14 @@ mod tests {
         fn no_bytes_make_it_panic(body: Vec<u8>) {
             let _ = read(&body);
         }
+    }
+
+    #[test]
+    fn the_last_field_says_whether_there_is_other_work_first() {
+        let call = Outgoing::Property { id: 7, handle: 10, steps: &[], behind: 0 };
+        let mut sent = serde_json::to_vec(&call).expect("serializes");
+        say_behind(&mut sent);
+        assert_eq!(sent, br#"{"op":"property","id":7,"handle":10,"steps":[],"behind":1}"#);
     }
 
     #[test]

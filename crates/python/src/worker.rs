@@ -4,23 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluicegate_value::Value;
 use tokio::process::Child;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::channel::{self, Frame, Outbox};
+use crate::channel::{self, Frame, Frames, Outbox};
 use crate::error::{HowDied, PythonError, handles_in};
 use crate::host::HostError;
+use crate::inbox::{Inbox, Mouth};
+use crate::pace::Pace;
 use crate::process::{self, Life, Reading};
-use crate::schedule::Slot;
+use crate::schedule::{Phase, Slot};
 use crate::stderr::{Listener, Tail};
-use crate::wire::{Incoming, Operation, Outgoing, VERSION};
-
-/// What a call may be told before its caller has listened: enough for a burst, and then the worker waits.
-const UNHEARD: usize = 256;
+use crate::wire::{self, Incoming, Operation, Outgoing, VERSION};
 
 /// How long a dead worker's last words are waited for.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -60,8 +59,8 @@ pub(crate) trait Owner: Send + Sync {
     fn parked(&self, worker: &str);
     /// A synchronous call has what it waited for.
     fn resumed(&self, worker: &str);
-    /// A call has ended; `parked`: while it waited.
-    fn ended(&self, worker: &str, slot: Slot, parked: bool);
+    /// A call has ended.
+    fn ended(&self, worker: &str, slot: Slot, phase: Phase);
     /// The worker takes no more calls.
     fn gone(&self, worker: &str);
 }
@@ -89,6 +88,8 @@ pub(crate) struct Worker {
 struct Table {
     last: u64,
     requests: HashMap<u64, Open>,
+    /// How many requests that run alone the worker has and that do not wait for the host: one of them runs.
+    alone: usize,
     /// Tools that are loaded here, by their key.
     loaded: HashSet<Arc<str>>,
     /// Why it was killed, if we did it.
@@ -101,8 +102,15 @@ struct Table {
 /// A request that the worker has not answered.
 struct Open {
     /// Who listens; nobody, if it was dropped.
-    events: Option<mpsc::Sender<Incoming>>,
+    mouth: Option<Mouth>,
     slot: Option<Slot>,
+    /// Whether no other request that runs alone may run at the same time.
+    alone: bool,
+    opened: Instant,
+    /// Whether the worker knows of it.
+    sent: bool,
+    /// Since when its code runs, as far as it runs alone.
+    begun: Option<Instant>,
     /// Questions of it that the host has not answered.
     asks: usize,
 }
@@ -111,6 +119,51 @@ impl Open {
     fn is_parked(&self) -> bool {
         self.asks > 0
     }
+
+    fn phase(&self) -> Phase {
+        match (self.is_parked(), self.begun) {
+            (true, _) => Phase::Parked,
+            (false, Some(_)) => Phase::Running,
+            (false, None) => Phase::Behind,
+        }
+    }
+
+    /// Whether it is among those that [`Table::alone`] counts.
+    fn is_counted(&self) -> bool {
+        self.alone && self.sent && !self.is_parked()
+    }
+
+    /// Whether its code may have done what the worker died of.
+    fn is_suspect(&self) -> bool {
+        self.sent && !self.is_parked() && (!self.alone || self.begun.is_some())
+    }
+}
+
+impl Table {
+    fn remove(&mut self, request: u64) -> Option<Open> {
+        let open = self.requests.remove(&request)?;
+        self.alone -= usize::from(open.is_counted());
+        Some(open)
+    }
+
+    fn change<T>(&mut self, request: u64, change: impl FnOnce(&mut Open) -> T) -> Option<T> {
+        let open = self.requests.get_mut(&request)?;
+        let before = usize::from(open.is_counted());
+        let changed = change(open);
+        self.alone = self.alone + usize::from(open.is_counted()) - before;
+        Some(changed)
+    }
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Its time is counted from then.
+    Counted(Instant),
+    /// Other calls come first.
+    Behind,
+    /// It has ended, or its worker has.
+    Ended,
 }
 
 struct Gone {
@@ -125,10 +178,10 @@ struct Gone {
 pub(crate) struct Request {
     pub(crate) number: u64,
     pub(crate) worker: Arc<Worker>,
-    events: mpsc::Receiver<Incoming>,
+    /// Learns how long the call took.
+    pub(crate) pace: Option<Arc<Pace>>,
+    inbox: Arc<Inbox>,
     patience: Duration,
-    /// Whether the worker knows of it.
-    sent: bool,
 }
 
 impl Worker {
@@ -164,7 +217,8 @@ impl Worker {
                 tracing: start.tracing,
             })?)
             .await;
-        let ready = match tokio::time::timeout(start.timeout, channel::read(&mut started.incoming)).await {
+        let mut incoming = Frames::of(started.incoming);
+        let ready = match tokio::time::timeout(start.timeout, incoming.next()).await {
             Ok(Ok(Some(message))) if message.op == Operation::Ready => message,
             Ok(Ok(Some(message))) => {
                 return Err(PythonError::Protocol(format!("{:?} where `ready` was expected", message.op)));
@@ -194,22 +248,50 @@ impl Worker {
             table: Mutex::default(),
             ended: watch::Sender::new(false),
         });
-        let reading = tokio::spawn(read_all(worker.clone(), started.incoming));
+        let reading = tokio::spawn(read_all(worker.clone(), incoming));
         tokio::spawn(attend(worker.clone(), started.child, started.life, reading, tail));
         Ok(worker)
     }
 
-    /// Opens a request with a place of the worker's. `None`: the worker is gone, and the place with it.
-    pub(crate) fn open(self: &Arc<Self>, slot: Option<Slot>, patience: Duration) -> Option<Request> {
-        let (sender, events) = mpsc::channel(UNHEARD);
+    /// Opens a request with a place of the worker's; `alone`: while it runs no other such request may. `None`: the worker is
+    /// gone, and the place with it.
+    pub(crate) fn open(self: &Arc<Self>, slot: Option<Slot>, alone: bool, patience: Duration) -> Option<Request> {
+        let inbox = Arc::<Inbox>::default();
+        let open = Open {
+            mouth: Some(Mouth(inbox.clone())),
+            slot,
+            alone,
+            opened: Instant::now(),
+            sent: false,
+            begun: None,
+            asks: 0,
+        };
         let mut table = self.table();
         if table.gone.is_some() || table.killed.is_some() {
             return None;
         }
         table.last += 1;
         let number = table.last;
-        table.requests.insert(number, Open { events: Some(sender), slot, asks: 0 });
-        Some(Request { number, worker: self.clone(), events, patience, sent: false })
+        table.requests.insert(number, open);
+        Some(Request { number, worker: self.clone(), pace: None, inbox, patience })
+    }
+
+    /// How far a request is. What runs beside others is counted from when it was opened, and so is what cannot be sent, since
+    /// the worker does not read.
+    pub(crate) fn progress(&self, request: u64) -> Progress {
+        match self.table().requests.get(&request) {
+            Some(Open { begun: Some(begun), .. }) => Progress::Counted(*begun),
+            Some(open) if open.alone && open.sent => Progress::Behind,
+            Some(open) => Progress::Counted(open.opened),
+            None => Progress::Ended,
+        }
+    }
+
+    /// Asks for a call back that waits behind others; if it has begun meanwhile, nothing happens.
+    pub(crate) fn take_back(&self, request: u64) {
+        if let Ok(frame) = channel::frame(&Outgoing::TakeBack { of: request }) {
+            self.outbox.post(frame);
+        }
     }
 
     /// Whether a tool is loaded here.
@@ -258,41 +340,44 @@ impl Worker {
     /// Hands a message to whom it is for.
     async fn hear(&self, message: Incoming) {
         match message.op {
-            Operation::Done | Operation::Failed => {
-                let Some(open) = self.table().requests.remove(&message.re) else { return };
+            Operation::Done | Operation::Failed | Operation::Returned => {
+                let Some(open) = self.table().remove(message.re) else { return };
                 if let Some(slot) = open.slot {
-                    self.tell(|owner| owner.ended(&self.id, slot, open.is_parked()));
+                    self.tell(|owner| owner.ended(&self.id, slot, open.phase()));
                 }
-                let unheard = match open.events {
-                    Some(events) => events.send(message).await.err().map(|unheard| unheard.0),
+                let unheard = match &open.mouth {
+                    Some(mouth) => mouth.0.put(message).await,
                     None => Some(message),
                 };
                 if let Some(message) = unheard {
                     self.let_go(&message.value);
                 }
             }
+            Operation::Begun => {
+                self.table().change(message.of, |open| open.begun = Some(Instant::now()));
+            }
             Operation::Ask => {
-                let (events, parks) = match self.table().requests.get_mut(&message.of) {
-                    Some(open) => {
-                        open.asks += 1;
-                        (open.events.clone(), open.asks == 1 && open.slot == Some(Slot::Sync))
-                    }
-                    None => (None, false),
-                };
+                let asked = self.table().change(message.of, |open| {
+                    open.asks += 1;
+                    let parks = open.asks == 1 && open.slot == Some(Slot::Sync);
+                    (open.mouth.as_ref().map(|mouth| mouth.0.clone()), parks)
+                });
+                let (inbox, parks) = asked.unwrap_or_default();
                 if parks {
                     self.tell(|owner| owner.parked(&self.id));
                 }
-                match events {
-                    Some(events) => {
-                        let _ = events.send(message).await;
+                match inbox {
+                    Some(inbox) => {
+                        inbox.put(message).await;
                     }
                     None => self.refuse(message.id),
                 }
             }
             Operation::Said | Operation::Chunk | Operation::Span | Operation::Metric | Operation::Unask => {
-                let events = self.table().requests.get(&message.of).and_then(|open| open.events.clone());
-                if let Some(events) = events {
-                    let _ = events.send(message).await;
+                let inbox =
+                    self.table().requests.get(&message.of).and_then(|open| Some(open.mouth.as_ref()?.0.clone()));
+                if let Some(inbox) = inbox {
+                    inbox.put(message).await;
                 }
             }
             Operation::Ready => {}
@@ -325,16 +410,35 @@ impl Worker {
 
     /// A question of a request was answered.
     pub(crate) fn answered(&self, request: u64) {
-        let resumes = match self.table().requests.get_mut(&request) {
-            Some(open) => {
-                open.asks = open.asks.saturating_sub(1);
-                open.asks == 0 && open.slot == Some(Slot::Sync)
-            }
-            None => false,
-        };
-        if resumes {
+        let resumes = self.table().change(request, |open| {
+            open.asks = open.asks.saturating_sub(1);
+            open.asks == 0 && open.slot == Some(Slot::Sync)
+        });
+        if resumes == Some(true) {
             self.tell(|owner| owner.resumed(&self.id));
         }
+    }
+
+    /// A request is sent; its order among all messages is certain now.
+    fn sending(&self, request: u64, frame: &mut Frame) {
+        let mut table = self.table();
+        let is_first = table.alone == 0;
+        table.change(request, |open| {
+            open.sent = true;
+            match (open.alone, is_first) {
+                (true, true) => open.begun = Some(Instant::now()),
+                (true, false) => wire::say_behind(frame),
+                (false, _) => {}
+            }
+        });
+    }
+
+    /// A request was not sent, since the worker is dead.
+    fn not_sent(&self, request: u64) {
+        self.table().change(request, |open| {
+            open.sent = false;
+            open.begun = None;
+        });
     }
 
     /// Why a request got no answer.
@@ -362,15 +466,16 @@ impl Request {
     /// Sends what is wanted.
     pub(crate) async fn send(&mut self, frame: Frame) {
         // Sent whole or not at all: this future may be dropped while it waits.
-        if let Some(place) = self.worker.outbox.place().await {
-            self.sent = true;
-            place.send(frame);
+        if let Some(place) = self.worker.outbox.place().await
+            && !place.send(frame, |frame| self.worker.sending(self.number, frame))
+        {
+            self.worker.not_sent(self.number);
         }
     }
 
     /// The next message of this request; the last is its answer.
     pub(crate) async fn next(&mut self) -> Result<Incoming, PythonError> {
-        match self.events.recv().await {
+        match self.inbox.next().await {
             Some(message) => Ok(message),
             None => Err(self.worker.fate(self.number)),
         }
@@ -379,33 +484,48 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        {
+        let unsent = {
             let mut table = self.worker.table();
             match table.requests.get_mut(&self.number) {
-                Some(open) => open.events = None,
                 None => return,
+                Some(open) if open.sent => {
+                    open.mouth = None;
+                    None
+                }
+                Some(_) => table.remove(self.number),
             }
-        }
-        if !self.sent {
-            let open = self.worker.table().requests.remove(&self.number);
-            if let Some(slot) = open.and_then(|open| open.slot) {
-                self.worker.tell(|owner| owner.ended(&self.worker.id, slot, false));
+        };
+        if let Some(open) = unsent {
+            if let Some(slot) = open.slot {
+                self.worker.tell(|owner| owner.ended(&self.worker.id, slot, open.phase()));
             }
             return;
         }
         if let Ok(frame) = channel::frame(&Outgoing::Cancel { of: self.number }) {
             self.worker.outbox.post(frame);
         }
-        let (worker, number, patience) = (Arc::downgrade(&self.worker), self.number, self.patience);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self.worker.kill("a call was dropped") };
-        runtime.spawn(async move {
-            tokio::time::sleep(patience).await;
-            if let Some(worker) = worker.upgrade()
-                && worker.table().requests.contains_key(&number)
-            {
-                worker.kill("another call of it did not end in time");
-            }
-        });
+        runtime.spawn(see_to_its_end(Arc::downgrade(&self.worker), self.number, self.patience));
+    }
+}
+
+/// Kills the worker if a request of it that nobody waits for runs longer than that.
+async fn see_to_its_end(worker: Weak<Worker>, number: u64, patience: Duration) {
+    let cancelled = Instant::now();
+    let mut pause = patience;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(worker) = worker.upgrade() else { return };
+        let began = match worker.progress(number) {
+            Progress::Ended => return,
+            // It will not run when its turn comes; that it waits does not hurt anybody.
+            Progress::Behind => Instant::now(),
+            Progress::Counted(began) => began.max(cancelled),
+        };
+        pause = patience.saturating_sub(began.elapsed());
+        if pause.is_zero() {
+            return worker.kill("another call of it did not end in time");
+        }
     }
 }
 
@@ -421,9 +541,9 @@ impl Drop for KillUnlessReady {
     }
 }
 
-async fn read_all(worker: Arc<Worker>, mut incoming: Reading) {
+async fn read_all(worker: Arc<Worker>, mut incoming: Frames<Reading>) {
     loop {
-        match channel::read(&mut incoming).await {
+        match incoming.next().await {
             Ok(Some(message)) => worker.hear(message).await,
             Ok(None) => return,
             Err(_) => return worker.kill("it sent what was not expected"),
@@ -457,7 +577,7 @@ async fn attend(worker: Arc<Worker>, mut child: Child, life: Life, mut reading: 
     let how = status.map_or(HowDied::Unknown, HowDied::of);
     {
         let mut table = worker.table();
-        let suspects = table.requests.iter().filter(|(_, open)| !open.is_parked()).map(|(number, _)| *number).collect();
+        let suspects = table.requests.iter().filter(|(_, open)| open.is_suspect()).map(|(number, _)| *number).collect();
         table.gone = Some(Gone { how, stderr, suspects });
         // Listeners find out when nobody is left who could tell them more.
         table.requests.clear();

@@ -82,16 +82,22 @@ class Channel:
             return None
         return loads(body.decode("utf-8", "replace"))
 
-    def write(self, message):
-        """Sends a message. Raises TooLong, or ValueError for what JSON cannot hold; then nothing was sent."""
+    def write(self, message, then=None):
+        """Sends a message, and another one with it. Raises TooLong, or ValueError for what JSON cannot hold; then nothing was
+        sent."""
         body = dumps(message).encode("ascii")
-        if len(body) > LONGEST:
-            raise TooLong(f"the value takes {len(body)} bytes; at most {LONGEST} can be handed over")
-        head = len(body).to_bytes(4, "big")
-        if len(body) < 1 << 16:
-            pieces = (memoryview(head + body),)
+        length = len(body)
+        if length > LONGEST:
+            raise TooLong(f"the value takes {length} bytes; at most {LONGEST} can be handed over")
+        head = length.to_bytes(4, "big")
+        tail = b""
+        if then is not None:
+            tail = dumps(then).encode("ascii")
+            tail = len(tail).to_bytes(4, "big") + tail
+        if length < 1 << 16:
+            pieces = (memoryview(head + body + tail),)
         else:
-            pieces = (memoryview(head), memoryview(body))
+            pieces = (memoryview(head), memoryview(body), memoryview(tail))
         with self._lock:
             if not self.open:
                 return

@@ -25,6 +25,7 @@ class Tool:
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
         self.kind = kind_of(function)
+        self.is_async = self.kind in ("coroutine", "async_generator")
         self._owner = owner
         # A flex flow's object; of a provider's class one is made for each set of literals.
         self._instance = instance

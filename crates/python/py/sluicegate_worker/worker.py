@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from _queue import SimpleQueue
+from time import monotonic
 
 from . import failures, host, life, output, tools
 from .baton import Baton
@@ -12,7 +13,7 @@ from .jsontext import dumps
 from .values import Lost, Values
 
 #: The version of the words that worker and host exchange.
-VERSION = 1
+VERSION = 2
 
 
 class Worker:
@@ -22,6 +23,7 @@ class Worker:
         self.channel = channel
         self.values = Values(hello["worker"])
         self.baton = Baton()
+        self.baton.start = self._start_waited
         self.tools = {}
         self.link = host.link = host.Link(
             channel, self.values, self.baton, _BUILD, hello.get("tracing", True)
@@ -94,15 +96,19 @@ class Worker:
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
-    def _done(self, number, value):
-        """Answers with a value that can travel as it is."""
+    def _done(self, number, value, then=None, took=None):
+        """Answers with a value that can travel as it is. `then` is said with it, `took` are the microseconds of a call."""
         self._end(number, 0)
+        told = {"op": "done", "re": number, "value": value}
+        if took is not None:
+            told["took"] = took
         try:
-            self.channel.write({"op": "done", "re": number, "value": value})
+            self.channel.write(told, then)
         except (TooLong, ValueError, MemoryError, RecursionError) as error:
-            self.channel.write({"op": "failed", "re": number, "error": failures.told(error), "code": _code_of(error)})
+            told = {"op": "failed", "re": number, "error": failures.told(error), "code": _code_of(error)}
+            self.channel.write(told, then)
 
-    def _failed(self, number, error, code=None):
+    def _failed(self, number, error, code=None, then=None, took=None):
         self._end(number, error.code if isinstance(error, SystemExit) else 1)
         if code is None:
             code = _code_of(error)
@@ -110,7 +116,10 @@ class Worker:
             told = failures.told(error)
         except Exception as inner:  # noqa: BLE001 - a class that lies about itself
             told = {"type": type(error).__name__, "module": "", "message": f"<it cannot be told: {type(inner).__name__}>"}
-        self.channel.write({"op": "failed", "re": number, "error": told, "code": code})
+        told = {"op": "failed", "re": number, "error": told, "code": code}
+        if took is not None:
+            told["took"] = took
+        self.channel.write(told, then)
 
     def _end(self, number, status):
         if self.channel.forked:
@@ -125,12 +134,22 @@ class Worker:
         self._active.discard(number)
         self._cancelled.discard(number)
 
+    def _take(self, number, message):
+        """Waits for the baton. What did not run at once says when it begins: its time is counted from then."""
+        if self.baton.take(number) or message["behind"]:
+            self.channel.write(_begun(message))
+
+    def _give(self, number):
+        following = self.baton.give(number)
+        if following is not None:
+            self._start_waited(following)
+
     # -- what the host may want ----------------------------------------------------------------------------------------
 
     def load(self, message):
         number = message["id"]
         output.current.set(number)
-        self.baton.take(number)
+        self._take(number, message)
         try:
             self._stop_if_cancelled(number)
             tool = self.tools.get(message["tool"])
@@ -147,37 +166,70 @@ class Worker:
                 self.tools[message["tool"]] = tool
             value = self.values.plain(tool.describe())
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
-            self.baton.give(number)
+            self._give(number)
             if isinstance(error, tools.LoadError):
                 return self._failed(number, error.__cause__ or error, {"load": error.code, "message": str(error)})
             return self._failed(number, error, _code_of(error) or {"load": type(error).__name__})
-        self.baton.give(number)
+        self._give(number)
         self._done(number, value)
 
     def call(self, message):
+        """Begins a call, or lets it wait for its turn; from the thread that reads."""
+        number = message["id"]
+        tool = self.tools.get(message["tool"])
+        if tool is None or (tool.is_async and self._loop is None):
+            self.run_in_thread(self._call_first, message)
+        elif tool.is_async:
+            self._call_async(number, tool, message)
+        elif self.baton.take_or_queue(number, message):
+            self.run_in_thread(self._call_in_turn, message)
+
+    def _call_first(self, message):
         number = message["id"]
         tool = self.tools.get(message["tool"])
         if tool is None:
             return self._failed(number, tools.LoadError("NoSuchTool", "the tool is not loaded in this worker"), "worker")
+        self._call_async(number, tool, message)
+
+    def _start_waited(self, message):
+        self.run_in_thread(self._call_waited, message)
+
+    def _call_waited(self, message):
+        message["behind"] = 1
+        self._call_in_turn(message)
+
+    def _call_in_turn(self, message):
+        """Runs a synchronous call, and then those that have come in meanwhile."""
+        if message["behind"]:
+            self.channel.write(_begun(message))
+        while message is not None:
+            message = self._call_sync(message)
+
+    def _call_sync(self, message):
+        """Runs a synchronous call, which holds the baton. Gives the message of the next, which holds it then."""
+        number = message["id"]
         self.link.begin(number, message)
-        if tool.kind in ("coroutine", "async_generator"):
-            return self._call_async(number, tool, message)
         output.current.set(number)
-        self.baton.take(number)
+        began = monotonic()
         try:
             self._stop_if_cancelled(number)
-            function, inputs = tool.bound(message["inputs"], self._inputs(message))
+            function, inputs = self.tools[message["tool"]].bound(message["inputs"], self._inputs(message))
             value = function(**inputs)
             if hasattr(value, "__await__"):
                 # A plain function that gives a coroutine.
                 with self.baton.given_up(number):
                     value = self._await(value, number)
             value = self._out(value)
-        except BaseException as error:  # noqa: BLE001
-            self.baton.give(number)
-            return self._failed(number, error)
-        self.baton.give(number)
-        self._done(number, value)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
+            took = int((monotonic() - began) * 1e6)
+            following = self.baton.give(number)
+            self._failed(number, error, None, following and _begun(following), took)
+            return following
+        took = int((monotonic() - began) * 1e6)
+        following = self.baton.give(number)
+        # One write for both: the host hears at once that the next has begun.
+        self._done(number, value, following and _begun(following), took)
+        return following
 
     def _call_async(self, number, tool, message):
         async def run():
@@ -196,6 +248,8 @@ class Worker:
             self._done(number, value)
 
         loop = self.loop()
+
+        self.link.begin(number, message)
 
         def begin():
             self._tasks[number] = loop.create_task(run())
@@ -220,7 +274,7 @@ class Worker:
         """Takes steps into an object: words, keys and indexes."""
         number = message["id"]
         output.current.set(number)
-        self.baton.take(number)
+        self._take(number, message)
         try:
             self._stop_if_cancelled(number)
             value = self.values.object(message["handle"])
@@ -231,10 +285,10 @@ class Worker:
                     value = value[step]
             value = self._out(value)
         except BaseException as error:  # noqa: BLE001
-            self.baton.give(number)
+            self._give(number)
             missing = isinstance(error, (KeyError, IndexError, AttributeError, TypeError))
             return self._failed(number, error, "property" if missing else None)
-        self.baton.give(number)
+        self._give(number)
         self._done(number, value)
 
     def drain(self, message):
@@ -242,7 +296,7 @@ class Worker:
         number = message["id"]
         output.current.set(number)
         pieces = []
-        self.baton.take(number)
+        self._take(number, message)
         try:
             self._stop_if_cancelled(number)
             for piece in self._pieces(self.values.object(message["handle"]), number):
@@ -252,9 +306,9 @@ class Worker:
                     self.channel.write({"op": "chunk", "of": number, "text": text})
             value = "".join(pieces)
         except BaseException as error:  # noqa: BLE001
-            self.baton.give(number)
+            self._give(number)
             return self._failed(number, error)
-        self.baton.give(number)
+        self._give(number)
         self._done(number, value)
 
     def _pieces(self, iterator, number):
@@ -304,10 +358,24 @@ class Worker:
         if number not in self._active:
             return
         self._cancelled.add(number)
+        if self.baton.unqueue(number):
+            # In another thread: this one must go on reading, whatever the host does.
+            return self.run_in_thread(self._failed_unbegun, number)
         task = self._tasks.get(number)
         if task is not None:
             self.loop().call_soon_threadsafe(task.cancel)
         self.link.cancel(number)
+
+    def _failed_unbegun(self, number):
+        self._failed(number, host.Cancelled())
+
+    def take_back(self, message):
+        """Gives a call back to the host that has not begun; what has begun goes on."""
+        number = message["of"]
+        if self.baton.unqueue(number):
+            self._active.discard(number)
+            self._cancelled.discard(number)
+            self.run_in_thread(self.channel.write, {"op": "returned", "re": number})
 
     def _stop_if_cancelled(self, number):
         if number in self._cancelled:
@@ -333,7 +401,6 @@ class Worker:
     def serve(self):
         """Reads until the host is gone or says goodbye. Returns whether it said so."""
         in_threads = {
-            "call": self.call,
             "property": self.property,
             "drain": self.drain,
             "literals": self.literals,
@@ -344,6 +411,10 @@ class Worker:
             if message is None:
                 return False
             operation = message["op"]
+            if operation == "call":
+                self._active.add(message["id"])
+                self.call(message)
+                continue
             work = in_threads.get(operation)
             if work is not None:
                 self._active.add(message["id"])
@@ -358,8 +429,14 @@ class Worker:
                 self.run_in_thread(_forget, self.values.take(message["handles"]))
             elif operation == "cancel":
                 self.cancel(message)
+            elif operation == "take_back":
+                self.take_back(message)
             elif operation == "bye":
                 return True
+
+
+def _begun(message):
+    return {"op": "begun", "of": message["id"]}
 
 
 def _forget(objects):

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod asking;
+mod behind;
 mod concurrency;
 mod death;
 mod failures;
