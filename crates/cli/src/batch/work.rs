@@ -8,7 +8,7 @@ use sluicegate_executor::Budget;
 use sluicegate_executor::batch::{BatchOptions, BatchPast, BatchReport, BatchStart, Line};
 use sluicegate_store::{RunJournal, Store};
 
-use super::{Manner, Progress, ProgressStyle};
+use super::{Manner, Progress, ProgressStyle, Replies};
 use crate::error::CliError;
 use crate::keepers::Keepers;
 use crate::prepared::Prepared;
@@ -51,6 +51,8 @@ pub(crate) struct Worked {
     pub(crate) told_failures: bool,
     /// What of the cache or a cassette could not be kept.
     pub(crate) warnings: Vec<String>,
+    /// Which replies were kept ones.
+    pub(crate) kept: Replies,
 }
 
 impl Work<'_> {
@@ -75,9 +77,9 @@ impl Work<'_> {
         let lines_at_once = prepared.in_flight.saturating_mul(2).max(self.lines_at_once).max(1);
         let options = BatchOptions { lines_at_once, ..self.options.clone() };
         let report = prepared.run_batch(engine, start, lines, options, interrupted);
-        let told_failures = progress.told_all_failures();
+        let (told_failures, replies) = (progress.told_all_failures(), progress.replies());
         drop(progress);
-        Ok(Worked { report, took: began.elapsed(), told_failures, warnings: kept.close() })
+        Ok(Worked { report, took: began.elapsed(), told_failures, warnings: kept.close(), kept: replies })
     }
 }
 

@@ -1,11 +1,13 @@
 //! The product as its users meet it: the real binary, in a temporary project, against real servers on this machine.
 
 mod architecture;
+mod batch_asked;
 mod batch_conformance;
 mod batch_data;
 mod batch_faults;
 mod batch_kept;
 mod batch_kills;
+mod batch_places;
 mod batch_project;
 mod batch_size;
 mod batch_stops;
