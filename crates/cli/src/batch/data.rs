@@ -149,14 +149,14 @@ impl Data {
             return Ok(());
         }
         let more = show_bad_rows(session, &self.survey);
-        let of = lines + bad_rows;
+        // The filter saw those that it left out, too.
+        let of = lines + bad_rows + if *filter_failures > 0 { *unwanted } else { 0 };
         let error = match (*filter_failures, bad - filter_failures) {
             (0, bad) => CliError::misused(format!("{bad} of {of} rows are no inputs{more}")),
-            (failed, 0) => CliError::misused(format!("`--where` fails on {failed} of {} rows{more}", of + unwanted))
-                .hint(
-                    "write it so that it holds for them too (`NAME is defined and …`), or let only these lines fail by \
+            (failed, 0) => CliError::misused(format!("`--where` fails on {failed} of {of} rows{more}")).hint(
+                "write it so that it can tell of them too (`NAME is defined and …`), or let only these lines fail by \
                  --on-bad-line fail-line",
-                ),
+            ),
             (failed, bad) => {
                 CliError::misused(format!("{bad} of {of} rows are no inputs, and `--where` fails on {failed}{more}"))
             }

@@ -23,7 +23,7 @@ pub(crate) use asked::{Asked, OnBadLine};
 pub(crate) use data::Data;
 pub(crate) use finish::{Ended, finish, tell_finished};
 pub(crate) use manner::{Manner, below};
-pub(crate) use output::{Places, write_outputs};
+pub(crate) use output::{Places, outputs_of, write_outputs};
 pub(crate) use progress::{Progress, ProgressStyle};
 pub(crate) use provider_batch::{cancel_batches, keep_batches, provider_batches, tell_open_batches};
 pub(crate) use replies::Replies;

@@ -102,10 +102,18 @@ impl OutputPlace {
     pub(crate) fn has_outputs_of(&self, run: &RunId) -> bool {
         let is_there = self.file().is_some_and(|file| file.exists());
         match self {
-            Self::Folder(folder) => is_there && claimed_by(folder).as_deref() == Some(&*run.0),
+            // Versions before claims left none.
+            Self::Folder(folder) => is_there && claimed_by(folder).is_none_or(|other| other == *run.0),
             Self::OfStore(_) | Self::Stdout => is_there,
         }
     }
+}
+
+/// Where the outputs of a run lie, if they still do; `manner` is what the run remembers of how it worked.
+pub(crate) fn outputs_of(store: &Store, run: &RunId, manner: Option<&Map>) -> Option<PathBuf> {
+    let manner = manner.map(|then| Manner::default().or_as(then)).unwrap_or_default();
+    let place = Places::of(&manner, store, run).output;
+    place.file().filter(|_| place.has_outputs_of(run))
 }
 
 fn claim(run: &RunId) -> String {
@@ -132,7 +140,7 @@ fn refuse_others(folder: &Path, store: &Store, run: &RunId) -> Result<(), CliErr
         (None, Some(name)) => format!("there is a file `{}` already", folder.join(name).display()),
         (_, None) => return Ok(()),
     };
-    Err(CliError::misused(message).hint("choose another folder, or write over it by --force"))
+    Err(CliError::misused(message).hint("choose another folder, or write over it by `sluicegate batch … --force`"))
 }
 
 /// Writes the outputs of all lines that completed: `{"line_number": 0, …}` each.

@@ -1,12 +1,12 @@
 //! Which replies of a batch were kept ones: nobody was asked for those, and nothing is paid.
 
-use sluicegate_events::EventKind;
+use sluicegate_events::{CallEnd, EventKind};
 use sluicegate_value::Value;
 
-/// How many model calls of this process got a reply, and from where.
+/// How many model calls of this process were answered, and from where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Replies {
-    /// All of them.
+    /// All of them; an endpoint's refusal is one.
     all: u64,
     cache: u64,
     cassette: u64,
@@ -16,6 +16,7 @@ impl Replies {
     /// Counts an event.
     pub(crate) fn hear(&mut self, kind: &EventKind) {
         match kind {
+            EventKind::ModelCallFinished { end: CallEnd::Cancelled, .. } => {}
             EventKind::ModelCallFinished { .. } => self.all += 1,
             EventKind::ReplyFound { by, .. } if by == "cassette" => self.cassette += 1,
             EventKind::ReplyFound { .. } => self.cache += 1,

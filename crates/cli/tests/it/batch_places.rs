@@ -45,6 +45,8 @@ fn outputs_of_another_run_are_not_written_over() {
     let first = project.run(SLUICEGATE, &["batch", "--resume", "first"]);
     assert_eq!((first.code, first.stdout.as_str()), (0, ""), "{}", first.shown());
     assert!(first.stderr.contains("runs outputs first"), "{}", first.shown());
+    let shown = project.run(SLUICEGATE, &["runs", "show", "first"]).stdout;
+    assert!(shown.contains("outputs      sluicegate runs outputs first"), "{shown}");
     let told = project.run(SLUICEGATE, &["runs", "outputs", "first"]).stdout;
     assert_eq!(told.lines().count(), 2, "{told}");
 }

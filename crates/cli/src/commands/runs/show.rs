@@ -10,6 +10,7 @@ use sluicegate_value::{Map, Value};
 
 use super::metrics::{Metrics, outdated};
 use super::{Opened, last_aggregation, open, store_error};
+use crate::batch::outputs_of;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::report::{
@@ -172,7 +173,7 @@ impl Batch {
             metrics,
             aggregation: RunSummary::of(last_aggregation(&events)),
             failures,
-            output: Some(output).filter(|file| file.is_file()),
+            output,
             data: data.unwrap_or_default(),
             summary,
         })
@@ -301,14 +302,13 @@ fn duration(opened: &Opened, summary: &RunSummary) -> Result<Duration, CliError>
     Ok(summary.duration() + more.unwrap_or_default())
 }
 
-/// Where a batch's outputs were written: where it was told to, else in a folder of the store.
-fn output_file(opened: &Opened, run_events: &[Event]) -> PathBuf {
-    let told = run_events.iter().find_map(|event| match &event.kind {
-        EventKind::RunStarted { options, .. } => Some(PathBuf::from(options.get("manner")?.get("output")?.as_str()?)),
+/// Where a batch's outputs are, if they are still there.
+fn output_file(opened: &Opened, run_events: &[Event]) -> Option<PathBuf> {
+    let manner = run_events.iter().find_map(|event| match &event.kind {
+        EventKind::RunStarted { options, .. } => options.get("manner")?.as_map(),
         _ => None,
     });
-    let of_store = || opened.store.root().join("out").join(opened.id.to_string());
-    told.unwrap_or_else(of_store).join("output.jsonl")
+    outputs_of(&opened.store, &opened.id, manner)
 }
 
 /// A text as it is, anything else as JSON.
