@@ -1,6 +1,6 @@
 //! A run as one JSON object: what `run --json` and `runs show --json` print.
 
-use sluicegate_events::{Adapted, LineCounts, NodeSummary, RunSummary};
+use sluicegate_events::{Adapted, Failure, LineCounts, NodePath, NodeSummary, RunSummary};
 use sluicegate_model::{Adaptation, Filter, FilterFinding, Usage};
 use sluicegate_value::{Map, Value};
 
@@ -36,6 +36,22 @@ pub(crate) fn line_counts(lines: &LineCounts) -> Value {
     let counts =
         [("total", lines.total()), ("completed", lines.completed), ("failed", lines.failed), ("left", lines.left)];
     Value::from(Map::from(counts))
+}
+
+/// A line that failed, as an object.
+pub(crate) fn line_failure(line: u64, node: &NodePath, failure: &Failure) -> Value {
+    Value::from(Map::from([
+        ("line_number", Value::from(line)),
+        ("node", Value::from(node.to_string())),
+        ("code", Value::from(failure.code.as_str())),
+        ("message", Value::from(failure.message.as_str())),
+    ]))
+}
+
+/// The same in words: `line 7, node `answer`: the endpoint …`.
+pub(crate) fn line_failure_words(line: u64, node: &NodePath, message: &str) -> String {
+    let node = if node.is_root() { String::new() } else { format!(", node `{node}`") };
+    format!("line {line}{node}: {message}")
 }
 
 fn node_value(node: &NodeSummary) -> Value {

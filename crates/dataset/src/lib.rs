@@ -12,6 +12,7 @@
 //! Files only: whoever has a stream (standard input) puts it into a file first. What the inputs of a flow become, and
 //! how lines run, is not known here.
 
+mod compared;
 mod dataset;
 mod filter;
 mod lines;

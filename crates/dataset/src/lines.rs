@@ -49,6 +49,7 @@ pub struct Lines<'a> {
     filter: Option<Arc<Where>>,
     left: Option<u64>,
     unmatched_rows: u64,
+    odd_answer: Option<Problem>,
 }
 
 /// How rows are numbered in a join.
@@ -75,7 +76,7 @@ impl<'a> Lines<'a> {
         limit: Option<u64>,
     ) -> Self {
         let run = run.map(|rows| RunSide { rows, next: None, last: None, unmatched: 0, is_over: false });
-        Self { rows, run, numbers: Numbers::NotKnown, filter, left: limit, unmatched_rows: 0 }
+        Self { rows, run, numbers: Numbers::NotKnown, filter, left: limit, unmatched_rows: 0, odd_answer: None }
     }
 
     /// How many rows had no line of the run, as far as was read.
@@ -90,16 +91,28 @@ impl<'a> Lines<'a> {
         self.run.as_ref().map_or(0, |run| run.unmatched)
     }
 
+    /// The first line for which the filter holds without being true, as far as was read.
+    pub(crate) fn odd_answer(&mut self) -> Option<Problem> {
+        self.odd_answer.take()
+    }
+
     /// The next line, and whether it is wanted.
     pub(crate) fn next_of_all(&mut self) -> Option<Result<(Line, bool), BadRow>> {
         if self.left == Some(0) {
             return None;
         }
-        let line =
-            self.joined()?.and_then(|line| match self.filter.as_ref().map_or(Ok(true), |filter| filter.holds(&line)) {
-                Ok(is_wanted) => Ok((line, is_wanted)),
+        let line = self.joined()?.and_then(|line| {
+            let Some(filter) = &self.filter else { return Ok((line, true)) };
+            match filter.answer(&line) {
+                Ok(answer) => {
+                    if self.odd_answer.is_none() {
+                        self.odd_answer = answer.odd;
+                    }
+                    Ok((line, answer.holds))
+                }
                 Err(problem) => Err(BadRow { number: line.number, problem, is_fatal: false }),
-            });
+            }
+        });
         let counts = line.as_ref().map_or(true, |(_, is_wanted)| *is_wanted);
         self.left = self.left.map(|left| left - u64::from(counts));
         Some(line)

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use sluicegate_source::Problem;
 use sluicegate_value::{Map, hash};
 
+use crate::filter::Where;
 use crate::lines::{Line, Lines};
 use crate::read::FileStamp;
 
@@ -24,6 +25,12 @@ pub struct Survey {
     pub bad_rows: u64,
     /// The first of them.
     pub bad_row_problems: Vec<Problem>,
+    /// For how many of them it is the filter that failed.
+    pub filter_failures: u64,
+    /// Lines that the filter left out.
+    pub unwanted: u64,
+    /// The first line for which the filter holds without being true.
+    pub odd_answer: Option<Problem>,
     /// Whether any of them, or a file that changed meanwhile, is more than one lost line: then the data cannot be run.
     pub is_broken: bool,
     /// Lines that `check` refused.
@@ -94,11 +101,13 @@ pub(crate) fn survey(mut lines: Lines<'_>, mut check: impl FnMut(&Line) -> Resul
             Err(bad) => {
                 survey.is_broken |= bad.is_fatal;
                 survey.bad_rows += 1;
+                survey.filter_failures += u64::from(bad.problem.code == Where::FAILED);
                 keep(&mut survey.bad_row_problems, bad.problem);
             }
         }
     }
     (survey.unmatched_rows, survey.unmatched_run_lines) = (lines.unmatched_rows(), lines.unmatched_run_lines());
+    survey.odd_answer = lines.odd_answer();
     let (files, problems) = lines.into_stamps();
     survey.is_broken |= !problems.is_empty();
     problems.into_iter().for_each(|problem| keep(&mut survey.bad_row_problems, problem));
@@ -118,6 +127,7 @@ impl Survey {
             self.run_outputs.see(&run.outputs, is_wanted);
         }
         if !is_wanted {
+            self.unwanted += 1;
             return;
         }
         self.lines += 1;

@@ -5,32 +5,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluicegate_events::RunStatus;
+use sluicegate_executor::BudgetEnd;
 use sluicegate_executor::batch::{BatchReport, Stopped};
 use sluicegate_value::{Map, Value};
 
+use super::Worked;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::prepared::Prepared;
+use crate::report::{line_counts, line_failure, line_failure_words};
 use crate::session::Session;
 use crate::terminal::{harmless, show_duration, show_tokens};
 
 /// What a batch leaves for people and scripts.
 pub(crate) struct Ended<'a> {
-    pub(crate) report: &'a BatchReport,
+    pub(crate) worked: &'a Worked,
     /// Where the outputs are.
     pub(crate) output: Option<PathBuf>,
-    pub(crate) took: Duration,
     pub(crate) json: bool,
-    /// Whether all failures were told when they happened.
-    pub(crate) told_failures: bool,
-    /// What of the cache or a cassette could not be kept.
-    pub(crate) warnings: Vec<String>,
+    /// What calls might cost.
+    pub(crate) budget: Option<f64>,
 }
 
 /// Says how it ended.
 pub(crate) fn finish(session: &Session, prepared: &Prepared, ended: &Ended<'_>) -> Result<Exit, CliError> {
     let printer = session.printer();
-    let Ended { report, output, took, json, told_failures, warnings } = ended;
+    let Ended { worked, output, json, budget } = ended;
+    let Worked { report, took, told_failures, warnings, kept } = worked;
     let paint = printer.painter();
     let mut parts = vec![prepared.flow.name.clone()];
     parts.extend(prepared.flow.environment.environment_name().map(ToOwned::to_owned));
@@ -48,11 +49,12 @@ pub(crate) fn finish(session: &Session, prepared: &Prepared, ended: &Ended<'_>) 
         None => parts.push("cost unknown (a model has no price)".to_owned()),
         Some(_) => {}
     }
+    parts.extend(kept.words());
     printer.say(&paint.dim(&harmless(&parts.join("  "))));
     // Few failures were told when they happened.
     for failed in report.failures.iter().filter(|_| !*told_failures) {
-        let node = if failed.node.is_root() { String::new() } else { format!(", node `{}`", failed.node) };
-        printer.say(&harmless(&format!("  line {}{node}: {}", failed.line, failed.failure.message)));
+        let told = line_failure_words(failed.line, &failed.node, &failed.failure.message);
+        printer.say(&harmless(&format!("  {told}")));
         if let Some(hint) = &failed.failure.hint {
             printer.say(&paint.dim(&harmless(&format!("    {hint}"))));
         }
@@ -85,17 +87,75 @@ pub(crate) fn finish(session: &Session, prepared: &Prepared, ended: &Ended<'_>) 
         let error = failure.causes.iter().fold(CliError::failed(message), CliError::cause);
         printer.error(&failure.hint.iter().fold(error, |error, hint| error.hint(hint.clone())));
     }
-    if report.lines.left > 0 {
-        let command = session.resume_command(prepared.flow.environment.project(), &report.run);
-        printer.say(&format!("go on with: {command}"));
-    } else if report.lines.failed > 0 {
-        let command = session.resume_command(prepared.flow.environment.project(), &report.run);
-        printer.say(&format!("run the failed lines again: {command} --failed"));
-    }
+    tell_way_on(session, prepared, report, *budget);
     if *json {
-        printer.data(&report_value(prepared, report, output.as_ref(), *took).to_json_pretty())?;
+        let mut value = report_value(prepared, report, output.as_ref(), *took);
+        value.extend(kept.values());
+        printer.data(&Value::from(value).to_json_pretty())?;
     } else if let Some(file) = output {
         printer.data(&file.display().to_string())?;
+    }
+    Ok(exit(report))
+}
+
+/// How to go on with what is left, in a command that can be pasted.
+fn tell_way_on(session: &Session, prepared: &Prepared, report: &BatchReport, budget: Option<f64>) {
+    let printer = session.printer();
+    let command = session.resume_command(prepared.flow.environment.project(), &report.run);
+    match (&report.stopped, budget) {
+        // Without another cap it would stop at once.
+        (Some(Stopped::Budget(BudgetEnd::Reached)), Some(budget)) => {
+            printer.say(&format!("go on with: {command} --budget {}", next_budget(report, budget)));
+        }
+        (Some(Stopped::Budget(BudgetEnd::Unpriced(_))), _) => {
+            printer.say(&format!("go on without a cap: {command} --budget none"));
+        }
+        _ if report.lines.left > 0 => printer.say(&format!("go on with: {command}")),
+        _ if report.lines.failed > 0 => printer.say(&format!("run the failed lines again: {command} --failed")),
+        _ => {}
+    }
+}
+
+/// What all lines may cost, judged by those that are over, and a tenth more; twice the budget, if that is not more.
+fn next_budget(report: &BatchReport, budget: f64) -> String {
+    let over = report.lines.completed + report.lines.failed;
+    let spent = report.spent.cost.unwrap_or_default();
+    let all = if over > 0 { spent / over as f64 * report.lines.total() as f64 * 1.1 } else { 0.0 };
+    let next = if all > budget { all } else { budget * 2.0 };
+    // Two digits are as many as anybody knows.
+    let digits = 1 - next.log10().floor() as i32;
+    let scale = 10_f64.powi(digits);
+    format!("{:.*}", digits.max(0) as usize, (next * scale).ceil() / scale)
+}
+
+/// Says that a batch was over before, and ends as it did. `is_written`: its outputs were written once more.
+pub(crate) fn tell_finished(
+    session: &Session,
+    prepared: &Prepared,
+    report: &BatchReport,
+    output: Option<PathBuf>,
+    is_written: bool,
+    json: bool,
+) -> Result<Exit, CliError> {
+    let printer = session.printer();
+    let lines = &report.lines;
+    let mut said =
+        format!("run `{}` is finished: {} of {} lines completed", report.run, lines.completed, lines.total());
+    if lines.failed > 0 {
+        said += &format!(", {} failed", lines.failed);
+    }
+    if is_written {
+        said += "; their outputs are written again";
+    }
+    printer.say(&said);
+    tell_way_on(session, prepared, report, None);
+    if json {
+        let value = report_value(prepared, report, output.as_ref(), Duration::ZERO);
+        printer.data(&Value::from(value).to_json_pretty())?;
+    } else if let Some(file) = output {
+        printer.data(&file.display().to_string())?;
+    } else if !is_written {
+        printer.say(&format!("its outputs: sluicegate runs outputs {}", report.run));
     }
     Ok(exit(report))
 }
@@ -110,7 +170,7 @@ fn exit(report: &BatchReport) -> Exit {
     }
 }
 
-fn report_value(prepared: &Prepared, report: &BatchReport, output: Option<&PathBuf>, took: Duration) -> Value {
+fn report_value(prepared: &Prepared, report: &BatchReport, output: Option<&PathBuf>, took: Duration) -> Map {
     let mut map = Map::new();
     map.insert("run", report.run.to_string());
     map.insert("flow", prepared.flow.name.as_str());
@@ -123,27 +183,12 @@ fn report_value(prepared: &Prepared, report: &BatchReport, output: Option<&PathB
             RunStatus::Interrupted => "interrupted",
         },
     );
-    map.insert(
-        "lines",
-        Map::from([
-            ("total", report.lines.total()),
-            ("completed", report.lines.completed),
-            ("failed", report.lines.failed),
-            ("left", report.lines.left),
-        ]),
-    );
+    map.insert("lines", line_counts(&report.lines));
     map.insert(
         "metrics",
         report.metrics.iter().map(|(name, value)| (Arc::from(name.as_str()), value.clone())).collect::<Map>(),
     );
-    let failures = report.failures.iter().map(|failed| {
-        Value::from(Map::from([
-            ("line_number", Value::from(failed.line)),
-            ("node", Value::from(failed.node.to_string())),
-            ("code", Value::from(failed.failure.code.as_str())),
-            ("message", Value::from(failed.failure.message.as_str())),
-        ]))
-    });
+    let failures = report.failures.iter().map(|failed| line_failure(failed.line, &failed.node, &failed.failure));
     map.insert("failures", failures.collect::<Vec<_>>());
     if let Some(failure) = &report.failure {
         map.insert("error", Map::from([("code", failure.code.as_str()), ("message", failure.message.as_str())]));
@@ -155,5 +200,5 @@ fn report_value(prepared: &Prepared, report: &BatchReport, output: Option<&PathB
     map.insert("repeated_calls", report.repeated_calls);
     map.insert("trace_id", format!("{:032x}", report.trace_id));
     map.insert("output", output.map(|file| file.display().to_string()));
-    map.into()
+    map
 }

@@ -25,6 +25,8 @@ pub(crate) struct Manner {
     pub(crate) provider_batch: Option<u32>,
     /// Where outputs go: a folder, absolute, or `-`.
     pub(crate) output: Option<String>,
+    /// Where prompt flow's run folder goes, absolute.
+    pub(crate) run_folder: Option<String>,
     /// Cache and cassette; folders are absolute.
     pub(crate) kept: KeptArgs,
 }
@@ -43,6 +45,7 @@ impl Manner {
             ("assume_tokens", Value::from(self.assume_tokens)),
             ("provider_batch", Value::from(self.provider_batch.map(u64::from))),
             ("output", Value::from(self.output.as_deref())),
+            ("run_folder", Value::from(self.run_folder.as_deref())),
             ("cache", Value::from(cache)),
             ("record", Value::from(path(&self.kept.record))),
             ("replay", Value::from(path(&self.kept.replay))),
@@ -80,6 +83,7 @@ impl Manner {
             assume_tokens: self.assume_tokens.or(whole("assume_tokens")),
             provider_batch: self.provider_batch.or(whole("provider_batch").and_then(|size| u32::try_from(size).ok())),
             output: self.output.or(text("output")),
+            run_folder: self.run_folder.or(text("run_folder")),
             kept: KeptArgs {
                 cache: match (self.kept.cache, cache) {
                     (CacheUse::Nodes, Some((cache, _))) => *cache,
@@ -117,6 +121,7 @@ mod tests {
             assume_tokens: Some(100),
             provider_batch: Some(5000),
             output: Some("/out".to_owned()),
+            run_folder: Some("/flow/run".to_owned()),
             kept: KeptArgs { cache: CacheUse::On, record: None, replay: Some("/tape".into()) },
         };
         let same = Manner::default().or_as(&then.remembered());

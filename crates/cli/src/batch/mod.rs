@@ -5,6 +5,7 @@
 //! ```
 
 mod asked;
+mod coerced;
 mod data;
 mod finish;
 mod manner;
@@ -12,15 +13,21 @@ mod memory;
 mod output;
 mod progress;
 mod provider_batch;
+mod replies;
 mod run_file;
 mod run_folder;
+mod spool;
+mod work;
 
 pub(crate) use asked::{Asked, OnBadLine};
 pub(crate) use data::Data;
-pub(crate) use finish::{Ended, finish};
+pub(crate) use finish::{Ended, finish, tell_finished};
 pub(crate) use manner::{Manner, below};
-pub(crate) use output::{OutputPlace, write_outputs};
+pub(crate) use output::{Places, outputs_of, write_outputs};
 pub(crate) use progress::{Progress, ProgressStyle};
 pub(crate) use provider_batch::{cancel_batches, keep_batches, provider_batches, tell_open_batches};
+pub(crate) use replies::Replies;
 pub(crate) use run_file::{RunFile, node_flags, nodes_from_map, nodes_to_map};
 pub(crate) use run_folder::{RunFolder, write_output_rows};
+pub(crate) use spool::{STDIN, spool_place, spool_stdin};
+pub(crate) use work::{Before, Work, Worked, going_on, last_end, recorded_data};

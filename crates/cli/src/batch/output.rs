@@ -6,30 +6,81 @@ use std::path::{Path, PathBuf};
 
 use sluicegate_events::RunId;
 use sluicegate_store::Store;
-use sluicegate_value::{Map, Value};
+use sluicegate_value::{Map, Value, json};
 
+use super::{Manner, RunFolder};
 use crate::commands::runs::store_error;
 use crate::error::CliError;
+
+/// All places to which a batch writes.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) output: OutputPlace,
+    pub(crate) run_folder: Option<RunFolder>,
+}
 
 /// Where outputs go.
 #[derive(Clone, Debug)]
 pub(crate) enum OutputPlace {
-    /// `output.jsonl` and `metrics.json` in this folder.
+    /// `output.jsonl` and `metrics.json` in the store's own folder for the run.
+    OfStore(PathBuf),
+    /// The same in a folder that somebody named, and [`CLAIM`] beside them.
     Folder(PathBuf),
     /// Standard output.
     Stdout,
 }
 
+/// Says whose outputs lie in a folder.
+const CLAIM: &str = "run.json";
+
+impl Places {
+    /// The places of a run, as they were asked for.
+    pub(crate) fn of(manner: &Manner, store: &Store, run: &RunId) -> Self {
+        let output = match manner.output.as_deref() {
+            Some("-") => OutputPlace::Stdout,
+            Some(folder) => OutputPlace::Folder(PathBuf::from(folder)),
+            None => OutputPlace::OfStore(store.root().join("out").join(run.to_string())),
+        };
+        Self { output, run_folder: manner.run_folder.as_deref().map(|folder| RunFolder::at(Path::new(folder))) }
+    }
+
+    /// Sees that all of them can be written, and belong to no other run: that is not to be found out when all is paid
+    /// for. With `force`, what another run has written is written over.
+    pub(crate) fn open(&self, store: &Store, run: &RunId, force: bool) -> Result<(), CliError> {
+        if let (OutputPlace::Folder(folder), Some(run_folder)) = (&self.output, &self.run_folder)
+            && is_same(folder, run_folder.path())
+        {
+            return Err(CliError::misused("`--output` and `--run-folder` are one folder")
+                .hint("both write metrics.json: name two folders, such as out and out/run"));
+        }
+        if let Some(run_folder) = &self.run_folder {
+            run_folder.open(run, force)?;
+        }
+        self.output.open(store, run, force)
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.components().collect());
+    whole(one) == whole(other)
+}
+
 impl OutputPlace {
-    /// Makes the folder now: that it cannot be written is not to be found out when all is paid for.
-    pub(crate) fn open(&self) -> Result<(), CliError> {
-        let Self::Folder(folder) = self else { return Ok(()) };
+    fn open(&self, store: &Store, run: &RunId, force: bool) -> Result<(), CliError> {
+        let folder = match self {
+            Self::OfStore(folder) | Self::Folder(folder) => folder,
+            Self::Stdout => return Ok(()),
+        };
+        if matches!(self, Self::Folder(_)) && !force {
+            refuse_others(folder, store, run)?;
+        }
         let probe = folder.join("output.jsonl.part");
         let tried = std::fs::create_dir_all(folder).and_then(|()| File::create(&probe).map(drop)).and_then(|()| {
             let _ = std::fs::remove_file(&probe);
-            match folder.join("output.jsonl").is_dir() {
-                true => Err(io::Error::new(io::ErrorKind::IsADirectory, "`output.jsonl` there is a folder")),
-                false => Ok(()),
+            match (folder.join("output.jsonl").is_dir(), self) {
+                (true, _) => Err(io::Error::new(io::ErrorKind::IsADirectory, "`output.jsonl` there is a folder")),
+                (false, Self::Folder(_)) => std::fs::write(folder.join(CLAIM), claim(run)),
+                (false, _) => Ok(()),
             }
         });
         tried.map_err(|error| {
@@ -42,17 +93,61 @@ impl OutputPlace {
     /// Where the outputs are, for people and scripts.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match self {
-            Self::Folder(folder) => Some(folder.join("output.jsonl")),
+            Self::OfStore(folder) | Self::Folder(folder) => Some(folder.join("output.jsonl")),
             Self::Stdout => None,
         }
     }
+
+    /// Whether outputs lie there, and are this run's.
+    pub(crate) fn has_outputs_of(&self, run: &RunId) -> bool {
+        let is_there = self.file().is_some_and(|file| file.exists());
+        match self {
+            // Versions before claims left none.
+            Self::Folder(folder) => is_there && claimed_by(folder).is_none_or(|other| other == *run.0),
+            Self::OfStore(_) | Self::Stdout => is_there,
+        }
+    }
+}
+
+/// Where the outputs of a run lie, if they still do; `manner` is what the run remembers of how it worked.
+pub(crate) fn outputs_of(store: &Store, run: &RunId, manner: Option<&Map>) -> Option<PathBuf> {
+    let manner = manner.map(|then| Manner::default().or_as(then)).unwrap_or_default();
+    let place = Places::of(&manner, store, run).output;
+    place.file().filter(|_| place.has_outputs_of(run))
+}
+
+fn claim(run: &RunId) -> String {
+    Value::from(Map::from([("run", Value::from(run.to_string())), ("written_by", "sluicegate".into())])).to_json()
+        + "\n"
+}
+
+/// The run whose outputs lie in a folder, if it says so.
+fn claimed_by(folder: &Path) -> Option<String> {
+    let claim = json::read(&std::fs::read_to_string(folder.join(CLAIM)).ok()?).ok()?;
+    claim.get("run")?.as_str().map(ToOwned::to_owned)
+}
+
+/// Another run's outputs, and what only looks so, are not written over. A run that never wrote any and is gone has no
+/// claim.
+fn refuse_others(folder: &Path, store: &Store, run: &RunId) -> Result<(), CliError> {
+    let taken = ["output.jsonl", "metrics.json"].into_iter().find(|name| folder.join(name).exists());
+    let message = match (claimed_by(folder), taken) {
+        (Some(other), _) if other == *run.0 => return Ok(()),
+        (Some(other), Some(_)) => format!("`{}` holds the outputs of run `{other}`", folder.display()),
+        (Some(other), None) if store.open_run(&RunId(other.as_str().into())).is_ok() => {
+            format!("`{}` is where run `{other}` writes its outputs", folder.display())
+        }
+        (None, Some(name)) => format!("there is a file `{}` already", folder.join(name).display()),
+        (_, None) => return Ok(()),
+    };
+    Err(CliError::misused(message).hint("choose another folder, or write over it by `sluicegate batch … --force`"))
 }
 
 /// Writes the outputs of all lines that completed: `{"line_number": 0, …}` each.
 pub(crate) fn write_outputs(store: &Store, run: &RunId, place: &OutputPlace, metrics: &Map) -> Result<(), CliError> {
     match place {
         OutputPlace::Stdout => write_lines(store, run, &mut BufWriter::new(io::stdout().lock())),
-        OutputPlace::Folder(folder) => {
+        OutputPlace::OfStore(folder) | OutputPlace::Folder(folder) => {
             in_place(&folder.join("output.jsonl"), |out| write_lines(store, run, out))?;
             in_place(&folder.join("metrics.json"), |out| {
                 writeln!(out, "{}", Value::from(metrics.clone()).to_json_pretty())

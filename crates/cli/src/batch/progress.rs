@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use sluicegate_events::{Event, EventKind, LineCounts, LineEnd, Listener, ListenerError, Spent};
 use sluicegate_value::{Map, Value};
 
+use super::Replies;
+use crate::report::line_failure_words;
 use crate::terminal::{Printer, harmless, show_duration};
 
 /// How progress is shown.
@@ -58,6 +60,7 @@ struct Counts {
     calls: u64,
     repeated: u64,
     spent: Spent,
+    replies: Replies,
     told: u64,
     /// How many lines were over at the end of each second.
     seconds: BTreeMap<u64, u64>,
@@ -80,6 +83,7 @@ impl Progress {
             calls: 0,
             repeated: 0,
             spent,
+            replies: Replies::default(),
             told: 0,
             seconds: BTreeMap::from([(0, over_before)]),
         };
@@ -110,6 +114,11 @@ impl Progress {
         self.shared.style != ProgressStyle::None && counts.told <= MOST_TOLD
     }
 
+    /// Which replies were kept ones.
+    pub(crate) fn replies(&self) -> Replies {
+        self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).replies
+    }
+
     /// Who hears the batch's events.
     pub(crate) fn listener(&self) -> Box<dyn Listener> {
         Box::new(ProgressListener(self.shared.clone()))
@@ -135,6 +144,7 @@ impl Listener for ProgressListener {
     fn hear(&mut self, event: &Event) -> Result<(), ListenerError> {
         let shared = &*self.0;
         let mut counts = shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.replies.hear(&event.kind);
         match &event.kind {
             EventKind::LineStarted { .. } | EventKind::LineResumed { .. } => counts.running += 1,
             EventKind::ModelCallStarted { .. } | EventKind::FetchStarted { .. } => counts.calls += 1,
@@ -183,8 +193,7 @@ impl Shared {
             ]);
             return self.printer.say(&Value::from(told).to_json());
         }
-        let node = if node.is_root() { String::new() } else { format!(", node `{node}`") };
-        let told = format!("line {line}{node}: {message}");
+        let told = line_failure_words(line, node, message);
         self.printer.say(&self.printer.painter().dim(&harmless(&told)));
     }
 
@@ -240,7 +249,12 @@ impl Counts {
         if rate > 0.0 {
             words += &if rate >= 10.0 { format!(", {rate:.0}/s") } else { format!(", {rate:.1}/s") };
         }
-        words += &format!(", {} in flight", self.calls.max(self.running.min(1)));
+        // Twice as many lines as calls run at once: a bare number would not say of what.
+        words += &match (self.calls, self.running) {
+            (0, running) => format!(", {running} {} running", if running == 1 { "line" } else { "lines" }),
+            (1, _) => ", 1 call in flight".to_owned(),
+            (calls, _) => format!(", {calls} calls in flight"),
+        };
         if self.lines.failed > 0 {
             words += &format!(", {} failed", self.lines.failed);
         }
@@ -265,6 +279,7 @@ impl Counts {
             ("lines", Value::from(self.lines.total())),
             ("completed", Value::from(self.lines.completed)),
             ("failed", Value::from(self.lines.failed)),
+            ("lines_running", Value::from(self.running)),
             ("calls_in_flight", Value::from(self.calls)),
             ("calls_tried_again", Value::from(self.repeated)),
             ("lines_per_second", Value::from((rate * 100.0).round() / 100.0)),
@@ -300,11 +315,15 @@ mod tests {
             calls: 7,
             repeated: 3,
             spent,
+            replies: Replies::default(),
             told: 2,
             seconds: BTreeMap::new(),
         };
         let text = counts.words(12.0, Some(Duration::from_secs(5)), false);
-        assert_eq!(text, "42 of 100 lines (42 %), 12/s, 7 in flight, 2 failed, 3 tried again, $0.1250, 5.0 s left");
+        assert_eq!(
+            text,
+            "42 of 100 lines (42 %), 12/s, 7 calls in flight, 2 failed, 3 tried again, $0.1250, 5.0 s left"
+        );
         counts.lines.left = 0;
         let json = counts.json(12.0, None);
         assert!(json.contains(r#""completed":40,"failed":2"#), "{json}");

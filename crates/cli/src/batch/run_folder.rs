@@ -51,14 +51,15 @@ const PART: &str = ".part";
 const WRITER: &str = "sluicegate";
 
 /// A run folder in prompt flow's layout.
+#[derive(Debug)]
 pub(crate) struct RunFolder {
     folder: PathBuf,
 }
 
 impl RunFolder {
-    /// The run folder at a path as it was typed.
-    pub(crate) fn at(session: &Session, folder: &Path) -> Self {
-        Self { folder: session.directory().join(folder) }
+    /// The run folder at a path.
+    pub(crate) fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -66,8 +67,8 @@ impl RunFolder {
     }
 
     /// Makes the folder now: that it cannot be written is not to be found out when all is paid for. What somebody else
-    /// has put there is not written over, the original's run folders above all.
-    pub(crate) fn open(&self) -> Result<(), CliError> {
+    /// has put there is not written over, the original's run folders above all; another run's only with `force`.
+    pub(crate) fn open(&self, run: &RunId, force: bool) -> Result<(), CliError> {
         let refused = |error: io::Error| {
             CliError::misused(format!("no run folder can be written to `{}`", self.folder.display()))
                 .cause(error.to_string())
@@ -76,20 +77,33 @@ impl RunFolder {
         fs::create_dir_all(&self.folder).map_err(refused)?;
         let mut entries = fs::read_dir(&self.folder).map_err(refused)?;
         let is_taken = entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != PART));
-        if is_taken && !self.is_ours() {
-            return Err(CliError::misused(format!(
-                "`{}` is not empty, and is no run folder that was written here",
-                self.folder.display()
-            ))
-            .hint("choose a folder that is new or empty"));
+        match self.written_for() {
+            Some(ours) if force || ours == *run.0 => {}
+            Some(other) => {
+                return Err(CliError::misused(format!(
+                    "`{}` is the run folder of run `{other}`",
+                    self.folder.display()
+                ))
+                .hint("choose another folder, or write over it by --force"));
+            }
+            None if is_taken => {
+                return Err(CliError::misused(format!(
+                    "`{}` is not empty, and is no run folder that was written here",
+                    self.folder.display()
+                ))
+                .hint("choose a folder that is new or empty"));
+            }
+            None => {}
         }
         let part = self.folder.join(PART);
         fs::create_dir_all(&part).and_then(|()| fs::remove_dir_all(&part)).map_err(refused)
     }
 
-    fn is_ours(&self) -> bool {
-        let meta = fs::read_to_string(self.folder.join("meta.json")).ok().and_then(|text| json::read(&text).ok());
-        meta.is_some_and(|meta| meta.get("written_by").and_then(Value::as_str) == Some(WRITER))
+    /// The run whose folder it is, if it was written here.
+    fn written_for(&self) -> Option<String> {
+        let meta = json::read(&fs::read_to_string(self.folder.join("meta.json")).ok()?).ok()?;
+        let is_ours = meta.get("written_by").and_then(Value::as_str) == Some(WRITER);
+        is_ours.then(|| meta.get("run").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
     /// Writes the folder of a batch that has just ended.

@@ -1,191 +1,32 @@
 //! `batch`: a flow over a data set; and going on with one.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod args;
+mod ready;
+mod resume;
 
 use sluicegate_dataset::MappingEntry;
-use sluicegate_events::{Event, EventKind, LineCounts, PlanHashes, RunId, RunStatus, RunSummary, Spent};
-use sluicegate_executor::batch::{BatchOptions, BatchPast, BatchReport, BatchStart, MaxFailures};
-use sluicegate_executor::{Budget, NewRun};
+use sluicegate_events::{LineCounts, RunId};
+use sluicegate_executor::NewRun;
+use sluicegate_executor::batch::BatchStart;
 use sluicegate_flow::bind::Setting;
-use sluicegate_providers::ProviderBatches;
-use sluicegate_store::{RunJournal, Store};
-use sluicegate_value::{Map, Value, duration};
+use sluicegate_value::Map;
 
-use super::run::{check_address, refuse_changes, remembered, variant};
-use super::runs::{last_aggregation, store_error};
+use super::run::{check_address, remembered, variant};
 use crate::batch::{
-    Asked, Data, Ended, Manner, OnBadLine, OutputPlace, Progress, ProgressStyle, RunFile, RunFolder, below,
-    cancel_batches, finish, keep_batches, node_flags, nodes_from_map, nodes_to_map, provider_batches,
-    tell_open_batches, write_outputs,
+    Asked, Before, Data, Places, RunFile, STDIN, keep_batches, node_flags, nodes_to_map, provider_batches, spool_place,
+    spool_stdin,
 };
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::read_inputs;
 use crate::interrupt;
-use crate::keepers::{Keepers, KeptArgs};
 use crate::prepared::{Choices, Prepared, one};
 use crate::session::{Flow, Session};
-use crate::terminal::show_problems;
-
-/// Run a flow over a data set: thousands of lines side by side, none lost.
-///
-/// Rows come from .jsonl, .json, .csv and .tsv files, a folder of them, standard input, or an earlier run. What is wrong
-/// with rows and mapping is told before anything is paid. Outputs go to output.jsonl in the order of the data, and its
-/// path to stdout; the run is kept under .sluicegate/ and goes on after Ctrl-C, kill -9 or a power loss by --resume.
-#[derive(Debug, clap::Args)]
-pub(crate) struct BatchArgs {
-    /// The flow: a name from flow_configs, a folder, a flow.dag.yaml or a .prompty file
-    #[arg(value_name = "FLOW", required_unless_present_any = ["resume", "file"])]
-    flow: Option<String>,
-
-    /// prompt flow's run.yaml: flow, data, column_mapping and so on; flags count over it
-    #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "resume")]
-    file: Option<PathBuf>,
-
-    /// Which section of the config applies; else SLUICEGATE_ENVIRONMENT says
-    #[arg(long = "environment_name", short = 'e', value_name = "E")]
-    environment_name: Option<String>,
-
-    /// A file or folder of rows, or - for standard input; else `data_path` of the config
-    #[arg(long, short = 'd', value_name = "FILE")]
-    data: Vec<String>,
-
-    /// Which column feeds which input: question='${data.q}' answer='${run.outputs.a}' tone=formal; others take the column
-    /// of their own name, or their default
-    #[arg(long, num_args = 1.., value_name = "INPUT=VALUE")]
-    column_mapping: Vec<String>,
-
-    /// An earlier batch, whose lines are ${run.inputs.NAME} and ${run.outputs.NAME}, joined by line number
-    #[arg(long, value_name = "RUN")]
-    run: Option<String>,
-
-    /// Only rows for which an expression holds: 'lang == "de" and text|length > 20'
-    #[arg(long = "where", value_name = "EXPRESSION")]
-    filter: Option<String>,
-
-    /// Only the first N of them
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
-
-    /// How many calls each connection has in flight at most; else `max_in_flight` of the config, or 64
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    concurrency: Option<u32>,
-
-    /// What to do with rows that cannot be read or are no inputs
-    #[arg(long, value_enum, value_name = "WHAT")]
-    on_bad_line: Option<OnBadLine>,
-
-    /// How long a line may take: 90s, 10m, or `none`; else 10m, or with --provider-batch `none`
-    #[arg(long, value_name = "TIME")]
-    line_timeout: Option<String>,
-
-    /// How long the batch may take; what is left then is for --resume
-    #[arg(long, value_name = "TIME")]
-    timeout: Option<String>,
-
-    /// How many lines may fail, or which share of them, for an exit code of 0; else none
-    #[arg(long, value_name = "N|P%", allow_negative_numbers = true)]
-    max_failures: Option<MaxFailures>,
-
-    /// Begin nothing more once more lines failed than may
-    #[arg(long)]
-    fail_fast: bool,
-
-    /// What calls may cost in all, in US dollars: reserved before each call, settled by what it used; `none` lifts it
-    #[arg(long, value_name = "USD", value_parser = dollars, allow_negative_numbers = true)]
-    budget: Option<f64>,
-
-    /// Tokens of a reply that a budget reserves where the request does not limit them
-    #[arg(long, value_name = "N")]
-    assume_tokens: Option<u64>,
-
-    /// Send chat calls as files of up to SIZE calls to the provider's batch API: half the price, answers within a day
-    /// (OpenAI and Azure OpenAI). A resume goes on so; 0: without
-    #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "5000",
-          value_parser = clap::value_parser!(u32).range(0..=50_000))]
-    provider_batch: Option<u32>,
-
-    /// With --resume: have the provider cancel the batches that the run left there, and run nothing
-    #[arg(long, requires = "resume")]
-    cancel_provider_batch: bool,
-
-    #[command(flatten)]
-    kept: KeptArgs,
-
-    /// The run's name, in place of one that is made up
-    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
-    name: Option<String>,
-
-    /// Where output.jsonl goes; - for stdout
-    #[arg(long, short = 'o', value_name = "DIR")]
-    output: Option<String>,
-
-    /// Write prompt flow's run folder there, too: outputs, metrics, errors, records of lines and nodes, the flow
-    #[arg(long, value_name = "DIR")]
-    run_folder: Option<PathBuf>,
-
-    /// Go on with a batch as it began: lines that are over are not run again, replies that are recorded not asked again
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["flow", "environment_name", "data", "run", "filter", "limit", "column_mapping"])]
-    resume: Option<String>,
-
-    /// With --resume: run the failed lines again, too
-    #[arg(long, requires = "resume")]
-    failed: bool,
-
-    /// With --resume: go on although the flow, its settings or the data have changed since
-    #[arg(long, requires = "resume")]
-    allow_changed: bool,
-
-    /// Override an input of a node (nodes.N.inputs.K=V) or the default of a flow input (inputs.K.default=V)
-    #[arg(long, value_name = "PATH=VALUE")]
-    set: Vec<String>,
-
-    /// Use this variant of a node: '${node.variant_id}'
-    #[arg(long, value_name = "VARIANT")]
-    variant: Option<String>,
-
-    /// Which connection and deployment single nodes use: NODE.connection=NAME NODE.deployment_name=NAME
-    #[arg(long, num_args = 1.., value_name = "NODE.KEY=VALUE")]
-    connections: Vec<String>,
-
-    /// Variables of the flow's tools: NAME=VALUE
-    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
-    environment_variables: Vec<String>,
-
-    /// What the class of a flex flow is made with: name=value pairs, or a .json file
-    #[arg(long, num_args = 1.., value_name = "NAME=VALUE")]
-    init: Vec<String>,
-
-    /// How progress is shown on stderr
-    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
-    progress: ProgressStyle,
-
-    /// Print what came of it as one JSON object
-    #[arg(long)]
-    json: bool,
-
-    /// Send OpenTelemetry traces, to ENDPOINT or where the config and OTEL_* variables say (else http://localhost:4318)
-    #[arg(long = "deploy_traces", value_name = "ENDPOINT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    deploy_traces: Option<String>,
-}
-
-/// An amount of dollars; `none` is one that is never reached.
-fn dollars(text: &str) -> Result<f64, String> {
-    match text.trim() {
-        "none" => Ok(f64::INFINITY),
-        number => number
-            .trim_start_matches('$')
-            .parse()
-            .ok()
-            .filter(|most: &f64| most.is_finite())
-            .ok_or_else(|| "write an amount of dollars, such as 2.50, or `none`".to_owned()),
-    }
-}
-
-/// How far apart the journal's commits are at least. Each line waits for two of them, while others use the endpoint.
-const BETWEEN_COMMITS: Duration = Duration::from_millis(2);
+use crate::terminal::{harmless, show_problems};
+pub(crate) use args::{BatchArgs, dollars};
+use ready::Ready;
+use resume::resume;
+pub(crate) use resume::resume_by;
 
 /// Runs a flow over a data set, or goes on with that.
 pub(crate) fn batch(session: &Session, args: BatchArgs) -> Result<Exit, CliError> {
@@ -210,6 +51,7 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
             .hint("write `flow:` into it, or sluicegate batch FLOW --file FILE")
     })?;
     let flow = session.flow(asked_flow, args.environment_name.as_deref())?;
+    tell_environment(session, &flow);
     let asked = asked(session, &flow, args, &mut file)?;
     node_flags(&args.connections, &mut file.nodes).map_err(CliError::misused)?;
     file.variables.extend(
@@ -227,8 +69,8 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
         provider_batch: provider_batches(session, args.provider_batch, args.progress),
         ..Choices::default()
     };
-    let manner = manner(session, args);
-    let options = batch_options(args, &manner)?;
+    let manner = args.manner(session);
+    let options = args.options(&manner)?;
     let interrupted = interrupt::listen(session.printer().clone())?;
     let prepared = Prepared::new(session, flow, &choices)?;
     let done = (|| {
@@ -243,7 +85,7 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
             return Err(CliError::misused(format!("there is a run `{run}` already"))
                 .hint(format!("choose another name, or go on with it: sluicegate batch --resume {run}")));
         }
-        if asked.data.iter().any(|name| name == "-") {
+        if asked.data.iter().any(|name| name == STDIN) {
             spool_stdin(&spool)?;
         }
         let data = Data::prepare(session, &prepared, &asked, &spool).inspect_err(|_| {
@@ -258,9 +100,8 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
             .hint("nothing was asked yet: correct them, or allow more by --max-failures"));
         }
         keep_batches(session, choices.provider_batch.as_ref(), &store.0, &run)?;
-        let place = output_place(&manner, &store.0, &run);
-        place.open()?;
-        run_folder(session, args).map_or(Ok(()), |folder| folder.open())?;
+        let places = Places::of(&manner, &store.0, &run);
+        places.open(&store.0, &run, args.force)?;
         let mut remembered = remembered(&args.set, variant_name, &choices, &prepared.flow.name);
         remembered.insert("batch", asked.remembered());
         remembered.insert("manner", manner.remembered());
@@ -279,7 +120,7 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
         let recorded = data.recorded();
         let before =
             Before { lines: LineCounts { left: recorded.lines, ..LineCounts::default() }, ..Before::default() };
-        let work = Work {
+        let ready = Ready {
             session,
             args,
             manner: &manner,
@@ -287,244 +128,29 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
             data: &data,
             batches: choices.provider_batch.as_ref(),
             store: &store.0,
-            place: &place,
+            places: &places,
             options: &options,
+            spool: Some(&*spool).filter(|spool| spool.exists()),
         };
-        work.run(journal, BatchStart::New { run: new, data: recorded }, before, interrupted)
+        ready.run(journal, BatchStart::New { run: new, data: recorded }, &before, interrupted)
     })();
     prepared.close();
     done
 }
 
-/// `runs resume` of a batch, with these flags.
-pub(crate) fn resume_by(session: &Session, run: &str, flags: &[&str]) -> Result<Exit, CliError> {
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: BatchArgs,
+/// Nobody chose a config environment: says so where there are some, before anything is asked by the wrong connection.
+fn tell_environment(session: &Session, flow: &Flow) {
+    let settings = flow.environment.settings();
+    let known = settings.environments(flow.environment.flow());
+    if settings.environment_name().is_some() || known.is_empty() {
+        return;
     }
-    let words = ["batch", "--resume", run].into_iter().chain(flags.iter().copied());
-    let line = <Line as clap::Parser>::try_parse_from(words)
-        .map_err(|error| CliError::misused(error.to_string().trim().trim_start_matches("error: ").to_owned()))?;
-    resume(session, &line.args, run)
-}
-
-/// Goes on with a batch.
-fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, CliError> {
-    let interrupted = interrupt::listen(session.printer().clone())?;
-    let (store, durability) = session.existing_store()?.ok_or_else(|| CliError::misused("no runs are kept here"))?;
-    let id = store.find(asked_run).map_err(store_error)?;
-    if !store.is_batch(&id).map_err(store_error)? {
-        return Err(CliError::misused(format!("run `{id}` is no batch"))
-            .hint(format!("go on with it by `sluicegate runs resume {id}`")));
-    }
-    let (journal, past) = store.resume_batch(&id, durability).map_err(store_error)?;
-    let Some(EventKind::RunStarted { flow_path, environment, hashes, options: remembered, .. }) =
-        past.run_events.first().map(|event| event.kind.clone())
-    else {
-        return Err(CliError::misused(format!("run `{id}` has no beginning and cannot be resumed")));
-    };
-    let text = |name: &str| remembered.get(name).and_then(Value::as_str);
-    let map = |name: &str| remembered.get(name).and_then(Value::as_map);
-    let manner = match map("manner") {
-        Some(then) => manner(session, args).or_as(then),
-        None => manner(session, args),
-    };
-    // What was replayed asks nobody now either, and needs no keys.
-    let session = &session.replaying(manner.kept.replay.is_some());
-    let by_name = text("flow").and_then(|name| session.flow(name, environment.as_deref()).ok());
-    let flow = match by_name.filter(|flow| flow.path.display().to_string() == flow_path) {
-        Some(flow) => flow,
-        None => session.flow(&flow_path, environment.as_deref())?,
-    };
-    let set = remembered.get("set").and_then(Value::as_list).unwrap_or_default().iter().filter_map(Value::as_str);
-    let choices = Choices {
-        set: set.map(|text| Setting::parse(text).map_err(CliError::misused)).collect::<Result<_, _>>()?,
-        variant: text("variant").map(variant).transpose()?,
-        init: map("init").cloned().unwrap_or_default(),
-        variables: map("environment_variables").cloned().unwrap_or_default(),
-        nodes: map("connections").map(nodes_from_map).unwrap_or_default(),
-        max_in_flight: manner.concurrency.map(|limit| limit as usize),
-        provider_batch: provider_batches(
-            session,
-            if args.cancel_provider_batch { Some(1) } else { manner.provider_batch },
-            args.progress,
-        ),
-        ..Choices::default()
-    };
-    let mut asked = remembered.get("batch").and_then(Value::as_map).map(Asked::from_remembered).unwrap_or_default();
-    asked.on_bad_line = args.on_bad_line.unwrap_or(asked.on_bad_line);
-    let options = batch_options(args, &manner)?;
-    let prepared = Prepared::new(session, flow, &choices)?;
-    let done = (|| {
-        if args.cancel_provider_batch {
-            return cancel_batches(session, &prepared, &store, &id);
-        }
-        let spool = spool_place(&store, &id)?;
-        let data = Data::prepare(session, &prepared, &asked, &spool)?;
-        let recorded = data.recorded();
-        let then = past.run_events.iter().rev().find_map(|event| match &event.kind {
-            EventKind::BatchStarted { data } => Some(data.clone()),
-            _ => None,
-        });
-        let then = then.unwrap_or_default();
-        if !args.allow_changed {
-            let now = prepared.hashes();
-            refuse_batch_changes(&hashes, &now, then.hash != recorded.hash, &id)?;
-        }
-        let (completed, failed) = (past.totals.completed.lines, past.totals.failed.lines);
-        let left = recorded.lines.saturating_sub(completed + failed);
-        let runs_again = left > 0 || (args.failed && failed > 0) || !is_over(&past.run_events);
-        let place = output_place(&manner, &store, &id);
-        if !runs_again {
-            // Its process may have died before it wrote them, or the disk was full.
-            let is_unwritten = place.file().is_some_and(|file| !file.exists());
-            if is_unwritten || args.output.is_some() {
-                return write_again(session, &store, &id, &place, &past.run_events);
-            }
-            let error = CliError::misused(format!("all lines of run `{id}` are over"));
-            return Err(match failed {
-                0 => error,
-                _ => error.hint(format!("{failed} failed: --failed runs them again")),
-            });
-        }
-        place.open()?;
-        run_folder(session, args).map_or(Ok(()), |folder| folder.open())?;
-        keep_batches(session, choices.provider_batch.as_ref(), &store, &id)?;
-        let before = Before {
-            lines: match args.failed {
-                true => LineCounts { completed, failed: 0, left: left + failed },
-                false => LineCounts { completed, failed, left },
-            },
-            spent: past.totals.all(),
-            events: past.run_events.clone(),
-        };
-        let changed = (then != recorded).then_some(recorded);
-        let mut begun = past.sets.begun;
-        past.sets.failed.iter().for_each(|line| {
-            begun.insert(line);
-        });
-        let start = BatchStart::Resume(BatchPast {
-            events: past.run_events,
-            last_seq: past.last_seq,
-            completed: past.sets.completed,
-            failed: past.sets.failed,
-            begun,
-            spent: past.totals.finished(),
-            spent_on_failed: past.totals.failed.spent,
-            lines: past.lines,
-            failed_again: args.failed,
-            changed,
-        });
-        let work = Work {
-            session,
-            args,
-            manner: &manner,
-            prepared: &prepared,
-            data: &data,
-            batches: choices.provider_batch.as_ref(),
-            store: &store,
-            place: &place,
-            options: &options,
-        };
-        work.run(journal, start, before, interrupted)
-    })();
-    prepared.close();
-    done
-}
-
-/// What was there before this process.
-#[derive(Default)]
-struct Before {
-    lines: LineCounts,
-    spent: Spent,
-    events: Vec<Event>,
-}
-
-/// A batch that is ready.
-struct Work<'a> {
-    session: &'a Session,
-    args: &'a BatchArgs,
-    manner: &'a Manner,
-    prepared: &'a Prepared,
-    data: &'a Data,
-    batches: Option<&'a Arc<ProviderBatches>>,
-    store: &'a Store,
-    place: &'a OutputPlace,
-    options: &'a BatchOptions,
-}
-
-impl Work<'_> {
-    fn run(
-        &self,
-        journal: RunJournal,
-        start: BatchStart,
-        before: Before,
-        interrupted: impl Future<Output = ()>,
-    ) -> Result<Exit, CliError> {
-        let began = Instant::now();
-        let Self { session, args, manner, prepared, .. } = self;
-        journal.gather(BETWEEN_COMMITS);
-        let kept = Keepers::open(session, Some(self.store), &manner.kept, prepared.plan())?;
-        let progress = Progress::begin(session.printer(), args.progress, before.lines, before.spent);
-        let mut engine = prepared.engine(
-            session,
-            Arc::new(journal),
-            vec![progress.listener()],
-            args.deploy_traces.as_deref(),
-            &before.events,
-        )?;
-        engine.kept = kept.replies();
-        engine.budget = manner
-            .budget
-            .map(|most| Arc::new(Budget::new(most, before.spent.cost.unwrap_or_default(), manner.assume_tokens)));
-        // As many lines wait for a provider's batch as it may hold.
-        let in_a_batch = self.batches.map_or(0, |batches| batches.size());
-        let lines_at_once = prepared.in_flight.saturating_mul(2).max(in_a_batch);
-        let options = BatchOptions { lines_at_once, ..self.options.clone() };
-        let report = prepared.run_batch(engine, start, self.data.lines()?, options, interrupted);
-        if let (Some(most), Some(cost)) = (manner.budget, report.spent.cost)
-            && cost > most
-        {
-            session.printer().warn(&format!(
-                "${cost:.4} were spent of a budget of ${most:.4}: replies used more tokens than their requests allow"
-            ));
-        }
-        let told_failures = progress.told_all_failures();
-        drop(progress);
-        let warnings = kept.close();
-        self.finish(&report, began.elapsed(), told_failures, warnings)
-    }
-
-    fn finish(
-        &self,
-        report: &BatchReport,
-        took: Duration,
-        told_failures: bool,
-        warnings: Vec<String>,
-    ) -> Result<Exit, CliError> {
-        let metrics: Map =
-            report.metrics.iter().map(|(name, value)| (Arc::from(name.as_str()), value.clone())).collect();
-        let written = write_outputs(self.store, &report.run, self.place, &metrics);
-        let written = written.and_then(|()| match run_folder(self.session, self.args) {
-            Some(folder) => folder.write_ended(self.session, self.store, &report.run, self.prepared),
-            None => Ok(()),
-        });
-        let output = self.place.file().filter(|_| written.is_ok());
-        let ended = Ended { report, output, took, json: self.args.json, told_failures, warnings };
-        let exit = finish(self.session, self.prepared, &ended)?;
-        tell_open_batches(self.session, self.batches, &report.run);
-        written.map(|()| exit)
-    }
-}
-
-/// Whether the batch said its end.
-fn is_over(events: &[Event]) -> bool {
-    let last = events
-        .iter()
-        .rev()
-        .find(|event| matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunResumed { .. }));
-    last.is_some_and(|event| matches!(event.kind, EventKind::RunFinished { .. }))
+    let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    session.printer().say(&harmless(&format!(
+        "no config environment is chosen, so what all share applies; `{}` has {} (-e NAME or SLUICEGATE_ENVIRONMENT)",
+        flow.name,
+        known.join(", ")
+    )));
 }
 
 fn asked(session: &Session, flow: &Flow, args: &BatchArgs, file: &mut RunFile) -> Result<Asked, CliError> {
@@ -543,10 +169,22 @@ fn asked(session: &Session, flow: &Flow, args: &BatchArgs, file: &mut RunFile) -
     };
     mapping.append(&mut file.mapping);
     for text in &args.column_mapping {
-        mapping.push(Asked::mapping_entry(text).ok_or_else(|| {
+        let entry = Asked::mapping_entry(text).ok_or_else(|| {
             CliError::misused(format!("`--column-mapping {text}` names no input"))
                 .hint("write --column-mapping question='${data.q}' tone=formal")
-        })?);
+        })?;
+        if entry.value.as_str() != Some("") {
+            mapping.push(entry);
+            continue;
+        }
+        let count = mapping.len();
+        mapping.retain(|other| other.target != entry.target);
+        if mapping.len() == count {
+            return Err(CliError::misused(format!(
+                "`--column-mapping {text}` takes back a mapping, and there is none"
+            ))
+            .hint("an empty text as a value is written in a run file, under `column_mapping:`"));
+        }
     }
     Ok(Asked {
         data,
@@ -566,121 +204,10 @@ fn absolute(session: &Session, name: &str) -> String {
     session.directory().join(name).display().to_string()
 }
 
-fn manner(session: &Session, args: &BatchArgs) -> Manner {
-    let output = args.output.as_deref().map(|place| match place {
-        "-" => place.to_owned(),
-        folder => session.directory().join(folder).display().to_string(),
-    });
-    Manner {
-        concurrency: args.concurrency,
-        line_timeout: args.line_timeout.clone(),
-        max_failures: args.max_failures,
-        fail_fast: args.fail_fast,
-        budget: args.budget,
-        assume_tokens: args.assume_tokens,
-        provider_batch: args.provider_batch,
-        output,
-        kept: below(session.directory(), &args.kept),
-    }
-}
-
-fn batch_options(args: &BatchArgs, manner: &Manner) -> Result<BatchOptions, CliError> {
-    let time = |flag: &str, text: &str| -> Result<Option<Duration>, CliError> {
-        if text == "none" {
-            return Ok(None);
-        }
-        match duration::parse(text) {
-            Ok(time) if !time.is_zero() => Ok(Some(time)),
-            Ok(_) => Err(CliError::misused(format!("`{flag} {text}` leaves no time"))),
-            Err(error) => Err(CliError::misused(format!("`{flag} {text}`: {error}"))),
-        }
-    };
-    if let Some(most) = manner.budget.filter(|most| *most <= 0.0) {
-        return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")).hint("or write `none`"));
-    }
-    // A provider's batch takes a day.
-    let line_timeout = if manner.provider_batch.is_some_and(|size| size > 0) { "none" } else { "10m" };
-    Ok(BatchOptions {
-        line_timeout: time("--line-timeout", manner.line_timeout.as_deref().unwrap_or(line_timeout))?,
-        timeout: args.timeout.as_deref().map(|text| time("--timeout", text)).transpose()?.flatten(),
-        max_failures: manner.max_failures.unwrap_or_default(),
-        fail_fast: manner.fail_fast,
-        ..BatchOptions::default()
-    })
-}
-
-/// Writes the outputs of a batch that is over.
-fn write_again(
-    session: &Session,
-    store: &Store,
-    run: &RunId,
-    place: &OutputPlace,
-    events: &[Event],
-) -> Result<Exit, CliError> {
-    place.open()?;
-    let metrics = RunSummary::of(last_aggregation(events)).metrics;
-    write_outputs(store, run, place, &metrics.into_iter().map(|(name, value)| (Arc::from(name), value)).collect())?;
-    session.printer().say(&format!("all lines of run `{run}` are over: their outputs are written again"));
-    if let Some(file) = place.file() {
-        session.printer().data(&file.display().to_string())?;
-    }
-    let ended = events.iter().rev().find_map(|event| match &event.kind {
-        EventKind::RunFinished { status, .. } => Some(*status),
-        _ => None,
-    });
-    Ok(if ended == Some(RunStatus::Completed) { Exit::Done } else { Exit::Failed })
-}
-
-fn output_place(manner: &Manner, store: &Store, run: &RunId) -> OutputPlace {
-    match manner.output.as_deref() {
-        Some("-") => OutputPlace::Stdout,
-        Some(folder) => OutputPlace::Folder(PathBuf::from(folder)),
-        None => OutputPlace::Folder(store.root().join("out").join(run.to_string())),
-    }
-}
-
-fn run_folder(session: &Session, args: &BatchArgs) -> Option<RunFolder> {
-    args.run_folder.as_deref().map(|folder| RunFolder::at(session, folder))
-}
-
-/// Where standard input of a run is kept: beside its journal.
-fn spool_place(store: &Store, run: &RunId) -> Result<PathBuf, CliError> {
-    let is_file_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    if &*run.0 == "latest" || run.0.is_empty() || run.0.starts_with('.') || !run.0.chars().all(is_file_name) {
-        return Err(CliError::misused(format!("`{run}` cannot be a run's name"))
-            .hint("it becomes a file's: letters, digits, `-`, `_` and `.`; `latest` is the newest run's"));
-    }
-    Ok(store.root().join("runs").join(format!("{run}.stdin")))
-}
-
 /// Pairs of a flag that takes no file.
 fn pairs(flag: &str, given: &[String]) -> Result<Vec<String>, CliError> {
     match given.iter().find(|pair| !pair.contains('=')) {
         Some(wrong) => Err(CliError::misused(format!("`--{flag} {wrong}`: write NAME=VALUE"))),
         None => Ok(given.to_vec()),
     }
-}
-
-/// Keeps standard input in a file: it is read twice, and again by a resume.
-fn spool_stdin(file: &std::path::Path) -> Result<(), CliError> {
-    let copied = std::fs::File::create(file).and_then(|mut out| std::io::copy(&mut std::io::stdin().lock(), &mut out));
-    copied.map(|_| ()).map_err(|error| {
-        let _ = std::fs::remove_file(file);
-        CliError::failed(format!("standard input cannot be kept in `{}`", file.display())).cause(error.to_string())
-    })
-}
-
-fn refuse_batch_changes(then: &PlanHashes, now: &PlanHashes, data: bool, id: &RunId) -> Result<(), CliError> {
-    if !data {
-        return refuse_changes(then, now, id);
-    }
-    let mut what = vec!["the data"];
-    if then.plan != now.plan {
-        what.push("the flow's files");
-    }
-    if then.settings != now.settings {
-        what.push("its settings");
-    }
-    Err(CliError::misused(format!("{} changed since run `{id}` began", what.join(" and ")))
-        .hint("start a new batch, or resume with --allow-changed if the lines that are over still hold"))
 }

@@ -55,6 +55,10 @@ pub(crate) struct ResumeArgs {
     #[arg(long)]
     pub(crate) failed: bool,
 
+    /// Of a batch: what its calls may cost in all, in US dollars; `none` lifts its cap
+    #[arg(long, value_name = "USD", value_parser = super::batch::dollars, allow_negative_numbers = true)]
+    pub(crate) budget: Option<f64>,
+
     /// Outputs, nodes, usage, cost, durations and trace id in one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -123,6 +127,20 @@ impl Opened {
         }
     }
 
+    /// Why a batch has no events of a line.
+    fn without_line(&self, line: u64) -> Result<CliError, CliError> {
+        let counts = self.reader.row().map_err(store_error)?.lines.unwrap_or_default();
+        let lines = |error: CliError| error.hint(format!("`sluicegate runs lines {}` shows those it has", self.id));
+        Ok(match (counts.total(), counts.left) {
+            (0, _) => CliError::misused(format!("run `{}` has no lines", self.id)),
+            // Which lines are left is only known of those that began: a filter may have left out others.
+            (_, 1..) => {
+                lines(CliError::misused(format!("line {line} of run `{}` has not begun, if it is one", self.id)))
+            }
+            (_, 0) => lines(CliError::misused(format!("run `{}` has no line {line}", self.id))),
+        })
+    }
+
     /// The run's own events; of a single run those are all.
     fn run_events(&self) -> Result<Vec<Event>, CliError> {
         self.reader.run_events().map_err(store_error)
@@ -149,12 +167,17 @@ fn resume(session: &Session, args: ResumeArgs) -> Result<Exit, CliError> {
                 "`--failed` is for batches: a single run goes on with its failed nodes anyway",
             ));
         }
+        if args.budget.is_some() {
+            return Err(CliError::misused("`--budget` is for batches: a single run has none"));
+        }
         return super::run::resume(session, args);
     }
     let traces = args.deploy_traces.as_ref().map(|address| format!("--deploy_traces={address}"));
     let flags = [(args.failed, "--failed"), (args.allow_changed, "--allow-changed"), (args.json, "--json")];
-    let flags: Vec<&str> =
-        flags.into_iter().filter_map(|(set, flag)| set.then_some(flag)).chain(traces.as_deref()).collect();
+    let budget = args.budget.map(|most| if most.is_finite() { most.to_string() } else { "none".to_owned() });
+    let budget = budget.map(|most| format!("--budget={most}"));
+    let flags = flags.into_iter().filter_map(|(set, flag)| set.then_some(flag));
+    let flags: Vec<&str> = flags.chain(traces.as_deref()).chain(budget.as_deref()).collect();
     super::batch::resume_by(session, &args.run, &flags)
 }
 

@@ -23,17 +23,22 @@ impl ImageFiles {
     /// Writes an image's bytes; `None`: it cannot be written, or there is nowhere to write it.
     fn keep(&self, image: &Blob) -> Option<String> {
         let (Some(folder), BlobSource::Bytes(bytes)) = (&self.folder, &image.source) else { return None };
-        let ending = match &*image.mime {
-            "image/jpeg" => "jpg",
-            "image/svg+xml" => "svg",
-            other => {
-                let name = other.strip_prefix("image/");
-                name.filter(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric())).unwrap_or("png")
-            }
-        };
-        let path = folder.join(format!("{}.{ending}", image.hash.get(..16)?));
+        let path = folder.join(name_of_image(image));
         std::fs::create_dir_all(folder).ok()?;
         std::fs::write(&path, bytes).ok()?;
         Some(path.display().to_string())
     }
+}
+
+/// The name of an image's file: the beginning of its hash, and the ending that its type has.
+pub(crate) fn name_of_image(image: &Blob) -> String {
+    let ending = match &*image.mime {
+        "image/jpeg" => "jpg",
+        "image/svg+xml" => "svg",
+        other => {
+            let name = other.strip_prefix("image/");
+            name.filter(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric())).unwrap_or("png")
+        }
+    };
+    format!("{}.{ending}", image.hash.get(..16).unwrap_or(&image.hash))
 }

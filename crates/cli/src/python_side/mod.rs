@@ -26,7 +26,7 @@ use sluicegate_executor::python::PythonSide;
 use sluicegate_flow::plan::{NodeKind, Plan};
 use sluicegate_python::{Pools, Search, Settings, ShimMemory};
 
-pub(crate) use images::ImageFiles;
+pub(crate) use images::{ImageFiles, name_of_image};
 pub(crate) use masks::Masks;
 pub(crate) use models::AllModels;
 pub(crate) use program::program_variables;

@@ -8,13 +8,9 @@ use sluicegate_testkit::endpoint::{Answer, Endpoint};
 use sluicegate_testkit::project::{Project, Ran};
 
 use crate::batch_project::{
-    OFFLINE, ONE, asked, batch, check_outputs, echoes, offline, project, report, resume, text_of,
+    OFFLINE, ONE, asked, batch, check_outputs, echoes, offline, over_rows, project, report, resume, text_of,
 };
 use crate::fixture::SLUICEGATE;
-
-fn run(project: &Project, more: &[&str]) -> Ran {
-    project.run(SLUICEGATE, &[&["batch", "flow", "--data", "rows.jsonl", "--output", "out"], more].concat())
-}
 
 #[test]
 fn every_plane_of_unicode_comes_through() {
@@ -29,7 +25,7 @@ fn every_plane_of_unicode_comes_through() {
     };
     letters.iter().for_each(|letter| data += &format!("{{\"q\": \"{}\"}}\n", escaped(*letter)));
     let project = offline(data);
-    let ran = run(&project, &[]);
+    let ran = over_rows(&project, &[]);
     assert_eq!(ran.code, 0, "{}", ran.shown());
     let count = letters.len();
     check_outputs(&project, 0..2 * count, |line| letters[line % count].to_string().repeat(2));
@@ -49,7 +45,7 @@ fn every_plane_of_unicode_comes_through() {
 #[test]
 fn half_of_a_surrogate_pair_is_a_replacement_character() {
     let project = offline("{\"q\": \"a\\ud83d\"}\n");
-    assert_eq!(run(&project, &[]).code, 0);
+    assert_eq!(over_rows(&project, &[]).code, 0);
     check_outputs(&project, 0..1, |_| "a\u{fffd}a\u{fffd}".to_owned());
 }
 
@@ -58,7 +54,7 @@ fn a_row_of_fifty_megabytes_is_a_row() {
     let flow = OFFLINE.replace("expression: q ~ q", "expression: 'q[:3] ~ (q | length)'");
     let data = format!("{{\"q\": \"small\"}}\n{{\"q\": \"{}\"}}\n{{\"q\": \"last\"}}\n", "long".repeat(50 << 18));
     let project = offline(data).file("flow/flow.dag.yaml", flow);
-    let ran = run(&project, &[]);
+    let ran = over_rows(&project, &[]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     check_outputs(&project, 0..3, |line| ["sma5", "lon52428800", "las4"][line].to_owned());
 }
@@ -78,22 +74,18 @@ fn an_output_of_megabytes_comes_through() {
 fn only_rows_that_are_wanted_run_under_their_own_numbers() {
     let data: String = (0..20).map(|row| format!("{{\"q\": \"r{row}\", \"n\": {row}}}\n")).collect();
     let project = offline(data);
-    let ran = run(&project, &["--where", "n % 3 == 0", "--limit", "4", "--json"]);
+    let ran = over_rows(&project, &["--where", "n % 3 == 0", "--limit", "4", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.shown());
     assert_eq!(report(&ran)["lines"]["total"], 4);
     check_outputs(&project, [0, 3, 6, 9], |row| format!("r{row}r{row}"));
-    let unknown = run(&project, &["--where", "m > 3"]);
+    let unknown = over_rows(&project, &["--where", "m > 3"]);
     assert!(unknown.code == 2 && unknown.stderr.contains("no row has a column `m`"), "{}", unknown.shown());
-    let none = run(&project, &["--where", "n > 300"]);
-    assert!(none.code == 2 && none.stderr.contains("no rows to run"), "{}", none.shown());
-    let none = project.run(SLUICEGATE, &["batch", "flow", "--data", "/dev/null", "--output", "out"]);
-    assert_eq!(none.code, 2, "{}", none.shown());
 }
 
 #[test]
 fn a_list_of_objects_in_a_jsonl_file_is_recognised() {
     let project = offline("[\n  {\"q\": \"a\"},\n  {\"q\": \"b\"}\n]\n");
-    assert_eq!(run(&project, &[]).code, 0);
+    assert_eq!(over_rows(&project, &[]).code, 0);
     check_outputs(&project, 0..2, |row| ["aa", "bb"][row].to_owned());
 }
 
@@ -138,12 +130,27 @@ fn rows_on_standard_input_are_there_for_a_resume_too() {
     let words = ["batch", "ask", "-e", "pr", "--data", "-", "--output", "out"];
     let ran = piped(&project, &words, &crate::batch_project::rows(4));
     assert_eq!(ran.code, 1, "{}", ran.shown());
+    let kept = || -> Vec<std::path::PathBuf> {
+        let runs = std::fs::read_dir(project.path().join(".sluicegate/runs")).expect("runs");
+        let files = runs.map(|entry| entry.expect("an entry").path());
+        files.filter(|file| file.extension().is_some_and(|ending| ending == "stdin")).collect()
+    };
+    #[cfg(unix)]
+    for file in kept() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = file.metadata().expect("its facts").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "only its owner reads {file:?}");
+    }
+    assert_eq!(kept().len(), 1);
     echoes(&endpoint);
     let resumed = resume(&project, &["--failed"]);
     assert_eq!(resumed.code, 0, "{}", resumed.shown());
     check_outputs(&project, 0..4, |row| format!("[row {row}]"));
     assert_eq!(endpoint.count(), 5);
-    let nothing = piped(&project, &words, "");
+    assert_eq!(kept().len(), 0, "nobody needs them any longer");
+    let over = resume(&project, &[]);
+    assert!(over.code == 0 && over.stderr.contains("is finished"), "{}", over.shown());
+    let nothing = piped(&project, &[&words[..6], &["--name", "none"]].concat(), "");
     assert!(nothing.code == 2 && nothing.stderr.contains("no rows"), "{}", nothing.shown());
 }
 
@@ -180,6 +187,7 @@ fn a_run_file_of_prompt_flow_says_all() {
         "jobs/run.yaml",
         "--name",
         "over",
+        "--force",
         "--column-mapping",
         "q=${data.other}",
         "--output",

@@ -36,15 +36,16 @@ fn what_was_recorded_is_replayed_byte_for_byte_without_endpoint_and_key() {
     drop(endpoint);
     let project = project.variable("THE_KEY", "");
     for concurrency in ["1", "64"] {
-        let ran = batch(&project, &["--replay", "tape", "--concurrency", concurrency]);
+        let ran = batch(&project, &["--replay", "tape", "--concurrency", concurrency, "--force"]);
         assert_eq!((ran.code, asked), (0, 60), "{}", ran.shown());
+        assert!(ran.stderr.contains("all 60 replies from the cassette"), "{}", ran.shown());
         assert!(output_bytes(&project) == recorded, "other bytes: {}", ran.shown());
     }
     // A row that was not recorded is a failure of its line that says so.
     let mut rows = std::fs::read_to_string(project.path().join("rows.jsonl")).expect("rows");
     rows += "{\"q\": \"new question\"}\n";
     project.write("rows.jsonl", rows);
-    let ran = batch(&project, &["--replay", "tape", "--json"]);
+    let ran = batch(&project, &["--replay", "tape", "--force", "--json"]);
     assert_eq!(ran.code, 1, "{}", ran.shown());
     assert_eq!(report(&ran)["failures"][0]["line_number"], 30, "{}", ran.shown());
     assert_eq!(outputs(&project).len(), 30);
@@ -63,7 +64,7 @@ fn a_batch_that_was_killed_while_it_recorded_has_a_whole_cassette_in_the_end() {
     assert_eq!(resumed.code, 0, "{}", resumed.shown());
     let recorded = output_bytes(&project);
     drop(endpoint);
-    let ran = batch(&project, &["--replay", "tape"]);
+    let ran = batch(&project, &["--replay", "tape", "--force"]);
     assert_eq!(ran.code, 0, "{}", ran.shown());
     assert!(output_bytes(&project) == recorded);
 }
@@ -77,7 +78,7 @@ fn a_replay_that_was_stopped_does_not_ask_when_it_goes_on() {
     let mut rows = crate::batch_project::rows(6);
     rows += "{\"q\": \"not recorded\"}\n";
     project.write("rows.jsonl", rows);
-    assert_eq!(batch(&project, &["--replay", "tape"]).code, 1);
+    assert_eq!(batch(&project, &["--replay", "tape", "--force"]).code, 1);
     let resumed = resume(&project, &["--failed"]);
     assert_eq!((resumed.code, endpoint.count()), (1, 6), "{}", resumed.shown());
 }
@@ -89,11 +90,13 @@ fn with_the_cache_on_the_second_run_asks_nothing() {
     let project = project(&endpoint, CHAIN, 25, "");
     let ran = batch(&project, &["--cache", "on"]);
     assert_eq!((ran.code, endpoint.count()), (0, 50), "{}", ran.shown());
-    let ran = batch(&project, &["--cache", "on", "--json"]);
+    let ran = batch(&project, &["--cache", "on", "--force", "--json"]);
     assert_eq!((ran.code, endpoint.count()), (0, 50), "{}", ran.shown());
     assert_eq!(report(&ran)["cost_usd"], 0.0, "what is kept is paid for");
+    assert_eq!(report(&ran)["replies_from_cache"], 50, "{}", ran.shown());
+    assert!(ran.stderr.contains("all 50 replies from the cache"), "{}", ran.shown());
     check_outputs(&project, 0..25, |row| format!("[[row {row}]]"));
-    let ran = batch(&project, &["--cache", "off"]);
+    let ran = batch(&project, &["--cache", "off", "--force"]);
     assert_eq!((ran.code, endpoint.count()), (0, 100), "{}", ran.shown());
 }
 

@@ -71,6 +71,11 @@ pub(crate) fn offline(data: impl AsRef<[u8]>) -> Project {
     Project::new().file("flow/flow.dag.yaml", OFFLINE).file("rows.jsonl", data)
 }
 
+/// Runs the batch of [`offline`], its outputs in `out/`.
+pub(crate) fn over_rows(project: &Project, more: &[&str]) -> Ran {
+    project.run(SLUICEGATE, &[&["batch", "flow", "--data", "rows.jsonl", "--output", "out"], more].concat())
+}
+
 /// Rows `{"q": "row 0"}`.
 pub(crate) fn rows(count: usize) -> String {
     (0..count).fold(String::new(), |mut text, row| {

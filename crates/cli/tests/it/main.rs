@@ -3,11 +3,13 @@
 mod architecture;
 #[cfg(target_os = "linux")]
 mod batch_clock;
+mod batch_asked;
 mod batch_conformance;
 mod batch_data;
 mod batch_faults;
 mod batch_kept;
 mod batch_kills;
+mod batch_places;
 mod batch_project;
 mod batch_size;
 mod batch_stops;

@@ -120,4 +120,6 @@ fn prune_says_what_goes_before_it_goes() {
     "#));
     assert_eq!(runs(&project, &["prune", "--older-than", "0s", "--yes"]).code, 0);
     assert_eq!(left(&project), [""; 0]);
+    let outputs = std::fs::read_dir(project.path().join(".sluicegate/out")).expect("the folder");
+    assert_eq!(outputs.count(), 0, "outputs go with their runs");
 }

@@ -131,6 +131,9 @@ impl Delimited {
         name: &Arc<str>,
         broken: impl Fn(CellError) -> Fault,
     ) -> Result<Vec<Arc<str>>, Fault> {
+        if let Some(problem) = self.other_delimiter(text) {
+            return Err(Fault { problem: raw.mark(problem, name, 0, text.len()), is_fatal: true });
+        }
         let mut header: Vec<Arc<str>> = Vec::new();
         let mut wrong: Vec<(usize, String)> = Vec::new();
         let mut seen = std::collections::HashSet::new();
@@ -150,6 +153,32 @@ impl Delimited {
             .help("every column needs a name of its own (pandas: `to_csv(…, index=False)` leaves out the row numbers)");
         Err(Fault { problem: raw.mark(problem, name, *first, 1), is_fatal: true })
     }
+
+    /// A header of one cell in which other programs would see several.
+    fn other_delimiter(&self, text: &str) -> Option<Problem> {
+        const OTHERS: [(u8, &str, &str); 3] = [
+            (b';', "semicolons", "save it with commas, or with tabs as .tsv"),
+            (b'\t', "tabs", "name it .tsv"),
+            (b',', "commas", "name it .csv"),
+        ];
+        if has_several(text, self.delimiter) {
+            return None;
+        }
+        let (_, what, help) = OTHERS.iter().find(|(byte, ..)| *byte != self.delimiter && has_several(text, *byte))?;
+        let wanted = if self.delimiter == b',' { "commas" } else { "tabs" };
+        let message = format!("between the names of the columns stand {what}, not {wanted}");
+        Some(Problem::error("data::delimiter", message).help(*help))
+    }
+}
+
+/// Whether a row has more than one cell if this byte stands between cells.
+fn has_several(text: &str, delimiter: u8) -> bool {
+    let mut state = State::CellStart;
+    text.bytes().any(|byte| {
+        let is_between = byte == delimiter && state != State::Quoted;
+        state = state.after(byte, delimiter);
+        is_between
+    })
 }
 
 impl State {

@@ -149,11 +149,16 @@ fn read(kind: &mut Kind, raw: &Raw<'_>, name: &Arc<str>) -> Result<Option<Map>, 
     let text = raw.text(name)?;
     match kind {
         Kind::Delimited(delimited) => delimited.read(raw, text, name),
-        Kind::Lines | Kind::Items(_) => object(raw, text, name).map(Some),
+        Kind::Lines => object(raw, text, name, ONE_LINE).map(Some),
+        Kind::Items(_) => object(raw, text, name, CUT_OFF).map(Some),
     }
 }
 
-fn object(raw: &Raw<'_>, text: &str, name: &Arc<str>) -> Result<Map, Fault> {
+const ONE_LINE: &str = "every row stands on one line of its own; objects over several lines go into a .json file";
+const CUT_OFF: &str = "the file ends within this object: it may have been cut off";
+
+/// `when_cut` is what one can do if the text ends too soon.
+fn object(raw: &Raw<'_>, text: &str, name: &Arc<str>, when_cut: &str) -> Result<Map, Fault> {
     let fault = |problem, offset, length| Fault { problem: raw.mark(problem, name, offset, length), is_fatal: false };
     match json::read(text) {
         Ok(Value::Map(map)) => Ok(Arc::try_unwrap(map).unwrap_or_else(|shared| (*shared).clone())),
@@ -165,11 +170,7 @@ fn object(raw: &Raw<'_>, text: &str, name: &Arc<str>) -> Result<Map, Fault> {
         Err(error) => {
             let problem = Problem::error("data::json", format!("a row is not JSON: {}", error.message));
             let is_cut = error.offset >= text.trim_end().len();
-            let problem = if is_cut {
-                problem.help("every row stands on one line of its own; objects over several lines go into a .json file")
-            } else {
-                problem
-            };
+            let problem = if is_cut { problem.help(when_cut) } else { problem };
             Err(fault(problem, error.offset, 1))
         }
     }

@@ -71,7 +71,7 @@ fn what_is_no_expression_or_no_column_is_a_problem() {
     let folder = Folder::with("d.jsonl", ROWS);
     let filter = parse("aa == 1 and line_number > 3 and data.x").expect("an expression");
     let survey = filtered(&folder, "a == 1").survey(None, |_| Ok(()));
-    let problems: Vec<String> = filter.check(&survey.columns).iter().map(ToString::to_string).collect();
+    let problems: Vec<String> = filter.check(&survey.columns, false).iter().map(ToString::to_string).collect();
     assert_eq!(problems, ["--where:1:1: no row has a column `aa`"]);
-    assert_eq!(parse("b").expect("an expression").check(&survey.columns).len(), 0);
+    assert_eq!(parse("b").expect("an expression").check(&survey.columns, false).len(), 0);
 }

@@ -10,7 +10,7 @@ use sluicegate_events::{Event, EventKind, LineEnd, RunStatus, RunSummary};
 use sluicegate_flow::image::in_outputs;
 use sluicegate_flow::plan::MessageFormat;
 use sluicegate_store::{LineFilter, LineStatus, RunReader};
-use sluicegate_value::{Blob, BlobSource, Map, Value, hash};
+use sluicegate_value::{BlobSource, Map, Value, hash};
 
 use super::gathered::Gathered;
 use super::log::logged;
@@ -18,6 +18,7 @@ use super::records::{self, Record};
 use super::{WRITER, numbered_first, numbered_last, unwritten};
 use crate::commands::runs::{last_aggregation, store_error};
 use crate::error::CliError;
+use crate::python_side::name_of_image;
 
 /// How many events or lines are read at once.
 const EVENTS: usize = 200;
@@ -226,18 +227,6 @@ fn folder_of_node(name: &str) -> String {
     }
     let plain: String = name.chars().map(|letter| if is_plain(letter) { letter } else { '_' }).take(40).collect();
     format!("{}-{}", plain.trim(), hash::sha256(name).get(..12).unwrap_or_default())
-}
-
-fn name_of_image(image: &Blob) -> String {
-    let ending = match &*image.mime {
-        "image/jpeg" => "jpg",
-        "image/svg+xml" => "svg",
-        other => {
-            let name = other.strip_prefix("image/");
-            name.filter(|name| name.chars().all(|letter| letter.is_ascii_alphanumeric())).unwrap_or("png")
-        }
-    };
-    format!("{}.{ending}", image.hash.get(..16).unwrap_or(&image.hash))
 }
 
 #[cfg(test)]

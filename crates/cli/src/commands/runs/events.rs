@@ -65,7 +65,7 @@ pub(super) fn events(session: &Session, args: &EventsArgs) -> Result<Exit, CliEr
             let of_line = opened.reader.events_of(line, 0).map_err(store_error)?;
             match (of_line.first(), of_line.last()) {
                 (Some(first), Some(last)) => (first.seq.saturating_sub(1), last.seq),
-                _ => (u64::MAX, 0),
+                _ => return Err(opened.without_line(line)?),
             }
         }
     };

@@ -36,6 +36,10 @@ pub(crate) struct ExportArgs {
     /// The file, or the folder for `--as promptflow`; else stdout
     #[arg(long, short = 'o', value_name = "PATH")]
     output: Option<PathBuf>,
+
+    /// With `--as promptflow`: write over another run's folder
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -57,8 +61,8 @@ pub(super) fn export(session: &Session, args: &ExportArgs) -> Result<Exit, CliEr
         let folder = to_file.ok_or_else(|| {
             CliError::misused("a run folder needs a place").hint("write --output DIR, a folder that is new or empty")
         })?;
-        let folder = RunFolder::at(session, folder);
-        folder.open()?;
+        let folder = RunFolder::at(&session.directory().join(folder));
+        folder.open(&opened.id, args.force)?;
         folder.write_exported(session, &opened.store, &opened.id)?;
         session.printer().data(&folder.path().display().to_string())?;
         return Ok(Exit::Done);

@@ -10,9 +10,12 @@ use sluicegate_value::{Map, Value};
 
 use super::metrics::{Metrics, outdated};
 use super::{Opened, last_aggregation, open, store_error};
+use crate::batch::outputs_of;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::report::{failure_value, line_counts, milliseconds, nodes_value, report, usage};
+use crate::report::{
+    failure_value, line_counts, line_failure, line_failure_words, milliseconds, nodes_value, report, usage,
+};
 use crate::session::Session;
 use crate::terminal::{harmless, show_duration, show_nodes, show_tokens};
 
@@ -81,7 +84,11 @@ fn one_input(session: &Session, summary: &RunSummary, status: &str) -> Vec<Strin
     if let Some(failure) = &summary.failure {
         lines.push(format!("error        {}", harmless(&failure.message)));
     }
-    lines.push(format!("inputs       {}", harmless(&Value::from(summary.inputs.clone()).to_json())));
+    let is_bad_row = |failure: &sluicegate_events::Failure| matches!(failure.code.as_str(), "row" | "input");
+    lines.push(match summary.failure.as_ref().is_some_and(is_bad_row) && summary.inputs.is_empty() {
+        true => "inputs       none: the row is none".to_owned(),
+        false => format!("inputs       {}", harmless(&Value::from(summary.inputs.clone()).to_json())),
+    });
     if let Some(outputs) = &summary.outputs {
         lines.push(format!("outputs      {}", harmless(&Value::from(outputs.clone()).to_json())));
     }
@@ -93,20 +100,10 @@ fn one_input(session: &Session, summary: &RunSummary, status: &str) -> Vec<Strin
 fn show_line(session: &Session, opened: &Opened, line: u64, json: bool) -> Result<String, CliError> {
     opened.needs_lines()?;
     let events = opened.reader.events_of(line, 0).map_err(store_error)?;
-    let row = opened.reader.row().map_err(store_error)?;
     if events.is_empty() {
-        let total = row.lines.map_or(0, |lines| lines.total());
-        let (message, hint) = match (line < total, total) {
-            (true, _) => (format!("line {line} of run `{}` has not begun", opened.id), None),
-            (false, 0) => (format!("run `{}` has no lines", opened.id), None),
-            (false, total) => (
-                format!("run `{}` has no line {line}", opened.id),
-                Some(format!("its lines are 0 to {}", total.saturating_sub(1))),
-            ),
-        };
-        let error = CliError::misused(message);
-        return Err(hint.into_iter().fold(error, CliError::hint));
+        return Err(opened.without_line(line)?);
     }
+    let row = opened.reader.row().map_err(store_error)?;
     let mut summary = RunSummary::of(&events);
     (summary.flow, summary.environment) = (row.flow, row.environment);
     let status = match summary.status {
@@ -176,7 +173,7 @@ impl Batch {
             metrics,
             aggregation: RunSummary::of(last_aggregation(&events)),
             failures,
-            output: Some(output).filter(|file| file.is_file()),
+            output,
             data: data.unwrap_or_default(),
             summary,
         })
@@ -230,8 +227,7 @@ impl Batch {
         lines.extend(self.metrics_note.iter().map(|note| format!("             {note}")));
         for (index, failed) in self.failures.iter().enumerate() {
             let head = if index == 0 { "failures" } else { "" };
-            let node = if failed.node.is_root() { String::new() } else { format!(", node `{}`", failed.node) };
-            let text = format!("line {}{node}: {}", failed.line, failed.failure.message.replace('\n', " "));
+            let text = line_failure_words(failed.line, &failed.node, &failed.failure.message.replace('\n', " "));
             lines.push(format!("{head:<12} {}", harmless(&text)));
         }
         let untold = counts.failed.saturating_sub(self.failures.len() as u64);
@@ -248,7 +244,9 @@ impl Batch {
             lines.push(format!("over {} lines:\n{nodes}", self.metrics.over.unwrap_or_default()));
         }
         if !is_running && counts.left > 0 || row.status == ShownStatus::Interrupted {
-            lines.push(format!("go on with   sluicegate runs resume {}", row.id));
+            let is_paid_out = summary.failure.as_ref().is_some_and(|failure| failure.code == "budget");
+            let budget = if is_paid_out { " --budget USD" } else { "" };
+            lines.push(format!("go on with   sluicegate runs resume {}{budget}", row.id));
         } else if !is_running && counts.failed > 0 {
             lines.push(format!("once more    sluicegate runs resume {} --failed", row.id));
         }
@@ -282,14 +280,7 @@ impl Batch {
         map.insert("metrics", self.metrics.to_map());
         map.insert("metrics_over_lines", self.metrics.over);
         map.insert("nodes", nodes_value(&self.aggregation));
-        let failures = self.failures.iter().map(|failed| {
-            Value::from(Map::from([
-                ("line_number", Value::from(failed.line)),
-                ("node", Value::from(failed.node.to_string())),
-                ("code", Value::from(failed.failure.code.as_str())),
-                ("message", Value::from(failed.failure.message.as_str())),
-            ]))
-        });
+        let failures = self.failures.iter().map(|failed| line_failure(failed.line, &failed.node, &failed.failure));
         map.insert("failures", failures.collect::<Vec<_>>());
         if let Some(failure) = &summary.failure {
             map.insert("error", failure_value(failure));
@@ -311,14 +302,13 @@ fn duration(opened: &Opened, summary: &RunSummary) -> Result<Duration, CliError>
     Ok(summary.duration() + more.unwrap_or_default())
 }
 
-/// Where a batch's outputs were written: where it was told to, else in a folder of the store.
-fn output_file(opened: &Opened, run_events: &[Event]) -> PathBuf {
-    let told = run_events.iter().find_map(|event| match &event.kind {
-        EventKind::RunStarted { options, .. } => Some(PathBuf::from(options.get("manner")?.get("output")?.as_str()?)),
+/// Where a batch's outputs are, if they are still there.
+fn output_file(opened: &Opened, run_events: &[Event]) -> Option<PathBuf> {
+    let manner = run_events.iter().find_map(|event| match &event.kind {
+        EventKind::RunStarted { options, .. } => options.get("manner")?.as_map(),
         _ => None,
     });
-    let of_store = || opened.store.root().join("out").join(opened.id.to_string());
-    told.unwrap_or_else(of_store).join("output.jsonl")
+    outputs_of(&opened.store, &opened.id, manner)
 }
 
 /// A text as it is, anything else as JSON.
