@@ -13,6 +13,7 @@
 mod comparator;
 mod evidence;
 pub mod judge;
+pub mod matrix;
 pub mod plan;
 pub mod policy;
 pub mod projection;

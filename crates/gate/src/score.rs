@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct CaseKey(Arc<str>);
 
 /// The name by which rules call a metric: `f1`, or `rouge.recall` where one evaluator gives several.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MetricName(Arc<str>);
 

@@ -6,6 +6,7 @@
 //! each comes to (`settle`).
 
 mod absolute;
+mod compare;
 mod finding;
 mod guard;
 mod integrity;
@@ -20,6 +21,7 @@ use crate::{
     About, BaselineInfo, CaseKey, Check, Decision, Evidence, Hashes, Metric, MetricName, Policy, Receipt, Rule,
     RuleVerdict, Stopped, Verdict,
 };
+pub use compare::differences;
 use finding::Finding;
 use table::Table;
 

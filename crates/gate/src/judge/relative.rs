@@ -35,11 +35,11 @@ pub(super) fn find(judging: &Judging<'_>, rule: &Rule, finding: &mut Finding) {
 }
 
 /// Pairs of values, one for each case that both arms have; differences are turned so that less is worse.
-struct Pairs<'a> {
-    keys: Vec<&'a CaseKey>,
-    baseline: Vec<f64>,
-    candidate: Vec<f64>,
-    differences: Vec<f64>,
+pub(super) struct Pairs<'a> {
+    pub(super) keys: Vec<&'a CaseKey>,
+    pub(super) baseline: Vec<f64>,
+    pub(super) candidate: Vec<f64>,
+    pub(super) differences: Vec<f64>,
     clusters: Option<Vec<&'a str>>,
     single_draws: bool,
     scale: Option<Scale>,
@@ -47,9 +47,14 @@ struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     fn of(judging: &Judging<'a>, rule: &Rule, metric: &Metric) -> Self {
+        Self::over(judging, judging.cases_of(rule), metric)
+    }
+
+    /// Over these cases.
+    pub(super) fn over(judging: &Judging<'a>, cases: Vec<&'a CaseKey>, metric: &Metric) -> Self {
         let (mut keys, mut baseline, mut candidate) = (Vec::new(), Vec::new(), Vec::new());
         let mut single_draws = metric.boolean;
-        for key in judging.cases_of(rule) {
+        for key in cases {
             let before = judging.baseline.as_ref().and_then(|table| table.row(key));
             let (Some(before), Some(after)) = (before, judging.candidate.row(key)) else { continue };
             let Some(was) = before.mean(&metric.name) else { continue };
@@ -69,7 +74,7 @@ impl<'a> Pairs<'a> {
         Self { keys, baseline, candidate, differences, clusters, single_draws, scale: scale_of(metric) }
     }
 
-    fn counts(&self) -> PairedCounts {
+    pub(super) fn counts(&self) -> PairedCounts {
         let mut counts = PairedCounts { both_pass: 0, worse: 0, better: 0, both_fail: 0 };
         for (difference, was) in self.differences.iter().zip(&self.baseline) {
             match (*difference < 0.0, *difference > 0.0) {
@@ -87,7 +92,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// The bounds of the mean difference. What t says is checked by resampling, and the more careful end of both is taken.
-    fn bounds(&self, judging: &Judging<'_>, confidence: f64) -> Result<(Interval, Option<u64>), Undefined> {
+    pub(super) fn bounds(&self, judging: &Judging<'_>, confidence: f64) -> Result<(Interval, Option<u64>), Undefined> {
         let scale = self.scale.map(Scale::of_differences);
         if self.all_equal() && self.clusters.is_none() {
             return mean_bounds(&self.differences, scale, confidence, Sides::One).map(|interval| (interval, None));
@@ -122,7 +127,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// How often luck alone would give a candidate as good as the baseline so bad a result.
-    fn p_regression(&self, judging: &Judging<'_>) -> Option<f64> {
+    pub(super) fn p_regression(&self, judging: &Judging<'_>) -> Option<f64> {
         if self.single_draws {
             let counts = self.counts();
             return Some(mcnemar(counts.worse, counts.better).p_regression);
