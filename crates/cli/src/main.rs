@@ -15,6 +15,7 @@ mod inputs;
 mod interrupt;
 mod keepers;
 mod prepared;
+mod project_files;
 mod python_side;
 mod report;
 mod session;

@@ -1,22 +1,25 @@
 //! `evaluate`: a flow over labelled data, scored, and judged by the rules of its evaluation file.
 
+use std::path::PathBuf;
+
 use sluicegate_evaluate::Work;
 use sluicegate_evaluate::results::selections;
 use sluicegate_evaluate::spec::Exhausted;
 use sluicegate_events::RunId;
 use sluicegate_gate::judge::{Facts, judge, unchanged};
-use sluicegate_gate::{About, Costs, Evidence, Hashes, Receipt, Stopped};
+use sluicegate_gate::{About, Costs, Evidence, Hashes, Receipt, Stopped, Verdict};
 use sluicegate_value::hash::sha256_of_parts;
 
 use crate::batch::{Data, Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
-    Baseline, Cases, Declaration, Earlier, Git, Measured, Measuring, Record, Rows, Seeker, Stage, Stages, Wanted,
-    age_seconds, changed, deployment, file_name, fingerprints, latencies, metric_lines, results, write_whole,
+    Affected, Baseline, Cases, CellDone, Declaration, Earlier, Fate, Git, Grid, Lock, Measured, Measuring, Record,
+    Rows, Seeker, Stage, Stages, Variation, Wanted, age_seconds, changed, deployment, file_name, fingerprints,
+    latencies, metric_lines, results, write_whole,
 };
 use crate::exit::Exit;
-use crate::gating::{Reports, publish};
-use crate::interrupt;
+use crate::gating::{Reports, publish, publish_matrix};
+use crate::interrupt::Interruption;
 use crate::keepers::KeptArgs;
 use crate::prepared::{Choices, Prepared};
 use crate::session::Session;
@@ -27,13 +30,13 @@ use crate::terminal::harmless;
 /// evaluation.yaml beside the flow says data, evaluators and rules; --gate adds rules, or stands alone. Scores are compared
 /// with an earlier receipt's; where nothing has changed since, nothing is asked. All of it is kept under
 /// .sluicegate/evaluations/ and goes on after Ctrl-C or kill -9 by --resume; the path of receipt.json goes to stdout.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 passed · 10 failed · 11 inconclusive · 12 invalid · 13 budget reached · 130 interrupted"
 )]
 pub(crate) struct EvaluateArgs {
     /// The flow: a name from flow_configs, a folder, a flow.dag.yaml or a .prompty file
-    #[arg(value_name = "FLOW", required_unless_present = "resume")]
+    #[arg(value_name = "FLOW", required_unless_present_any = ["resume", "changed_since"])]
     flow: Option<String>,
 
     /// Which section of the config applies, and which thresholds; else SLUICEGATE_ENVIRONMENT says
@@ -79,9 +82,29 @@ pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     kept: KeptArgs,
 
+    /// Evaluate the flow in each of these variants, separated by commas, and compare: '${node.v1},${node.v2}'
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "run")]
+    variants: Vec<String>,
+
+    /// Evaluate the flow with each of these connections, separated by commas: NAME for all nodes, or NODE.connection=NAME
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "run")]
+    connections: Vec<String>,
+
+    /// Evaluate the flows that a change touches: what they read differs from the merge base with REF
+    #[arg(long, value_name = "REF", conflicts_with_all = ["resume", "run", "baseline"])]
+    changed_since: Option<String>,
+
+    /// With --changed-since: only say which flows that are
+    #[arg(long, visible_alias = "dry-run", requires = "changed_since")]
+    list: bool,
+
+    /// Write the lock file anew that the evaluation file names; nothing is evaluated
+    #[arg(long, conflicts_with_all = ["resume", "run", "no_gate"])]
+    update_lock: bool,
+
     /// Go on with an evaluation as it began; without a name, with the latest
     #[arg(long, value_name = "EVALUATION", num_args = 0..=1, default_missing_value = "latest",
-          conflicts_with_all = ["flow", "data", "gate", "no_gate", "run", "baseline", "limit", "repeats"])]
+          conflicts_with_all = ["flow", "data", "gate", "no_gate", "run", "baseline", "limit", "repeats", "variants", "connections"])]
     resume: Option<String>,
 
     /// How progress is shown on stderr
@@ -98,6 +121,62 @@ pub(crate) struct EvaluateArgs {
 
 /// Evaluates a flow, or goes on with that.
 pub(crate) fn evaluate(session: &Session, args: &EvaluateArgs) -> Result<Exit, CliError> {
+    let interruption = Interruption::listen(session.printer().clone())?;
+    match &args.changed_since {
+        Some(since) => evaluate_changed(session, args, since, &interruption),
+        None => evaluate_one(session, args, &interruption),
+    }
+}
+
+/// Evaluates the flows that a change touches; the gravest exit code is the command's.
+fn evaluate_changed(
+    session: &Session,
+    args: &EvaluateArgs,
+    since: &str,
+    interruption: &Interruption,
+) -> Result<Exit, CliError> {
+    let affected = Affected::since(session, since, args.flow.as_deref(), args.environment_name.as_deref())?;
+    let printer = session.printer();
+    match &affected.all_because {
+        Some(why) => printer.warn(&format!("{why}: all flows are taken")),
+        None => printer.say(&harmless(&format!("{} files differ from the merge base with {since}", affected.changed))),
+    }
+    for flow in &affected.flows {
+        let words = match &flow.fate {
+            Fate::Evaluated(why) => format!("  {}: evaluated, since {why}", flow.asked),
+            Fate::Skipped(why) => format!("  {}: skipped, since {why}", flow.asked),
+        };
+        printer.say(&harmless(&words));
+    }
+    if affected.chosen().next().is_none() {
+        printer.say("no flow is evaluated: none that has an evaluation file reads what changed");
+    }
+    let mut worst = Exit::Done;
+    for flow in affected.chosen() {
+        if args.list {
+            printer.data(&flow.asked)?;
+            continue;
+        }
+        printer.say(&harmless(&format!("\n{}", flow.asked)));
+        let one = EvaluateArgs {
+            flow: Some(flow.asked.clone()),
+            changed_since: None,
+            reports: args.reports.clone().of_one(&file_name(&flow.asked)),
+            ..args.clone()
+        };
+        let exit = evaluate_one(session, &one, interruption).unwrap_or_else(|error| {
+            printer.error(&error);
+            error.exit()
+        });
+        worst = worst.or_worse(exit);
+        if exit == Exit::Interrupted {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+fn evaluate_one(session: &Session, args: &EvaluateArgs, interruption: &Interruption) -> Result<Exit, CliError> {
     if let Some(most) = args.budget.filter(|most| !most.is_finite() || *most <= 0.0) {
         return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")));
     }
@@ -125,18 +204,120 @@ pub(crate) fn evaluate(session: &Session, args: &EvaluateArgs) -> Result<Exit, C
                 run: args.run.clone(),
                 limit: args.limit,
                 repeats: args.repeats,
+                variants: args.variants.clone(),
+                connections: args.connections.clone(),
                 manner,
             };
             Record::new(&session.project(), wanted)
         }
     };
     // What was replayed asks nobody, and needs no keys.
-    let session = &session.replaying(record.wanted.manner.kept.replay.is_some());
-    let interrupted = Box::pin(interrupt::listen(session.printer().clone())?);
-    let evaluation = Evaluation::prepare(session, args, &mut record)?;
-    let done = evaluation.finish(&mut record, interrupted);
+    let session = &session.replaying(record.wanted.manner.kept.replay.is_some() || args.update_lock);
+    let (declaration, earlier) = declared(session, &mut record)?;
+    if let Some(exit) = locked(session, args, &declaration, &mut record)? {
+        return Ok(exit);
+    }
+    if let Some(grid) = Grid::of(session, &declaration, &record)? {
+        return evaluate_grid(session, args, &declaration, &mut record, &grid, interruption);
+    }
+    let evaluation = Evaluation::prepare(session, args, &mut record, declaration, earlier, None)?;
+    let done = evaluation.finish(&mut record, interruption.future());
     evaluation.prepared.close();
     done
+}
+
+/// What the evaluation is, and the batch that it scores, if there is one already.
+fn declared(session: &Session, record: &mut Record) -> Result<(Declaration, Option<Earlier>), CliError> {
+    let wanted = &mut record.wanted;
+    let flow = session.flow(&wanted.flow, wanted.environment.as_deref())?;
+    // By a variable too: a resume is of the same environment.
+    wanted.environment = flow.environment.environment_name().map(ToOwned::to_owned);
+    if session.directory().join(&wanted.flow).exists() {
+        wanted.flow = flow.path.display().to_string();
+    }
+    let earlier = wanted.run.as_deref().map(|run| Earlier::find(session, run)).transpose()?;
+    let declaration = Declaration::read(session, flow, wanted, earlier.as_ref())?;
+    Ok((declaration, earlier))
+}
+
+/// How the command ends if that is the lock's to say: it was written anew, or speaks against the evaluation.
+fn locked(
+    session: &Session,
+    args: &EvaluateArgs,
+    declaration: &Declaration,
+    record: &mut Record,
+) -> Result<Option<Exit>, CliError> {
+    if record.wanted.no_gate {
+        return Ok(None);
+    }
+    let lock = Lock::of(session, declaration)?;
+    if args.update_lock {
+        let lock = lock.ok_or_else(|| {
+            CliError::misused("the evaluation file names no lock file").hint("write `lock: eval.lock` into it")
+        })?;
+        session.printer().say(&harmless(&format!("{}; nothing was evaluated", lock.update()?)));
+        session.printer().data(lock.shown())?;
+        return Ok(Some(Exit::Done));
+    }
+    let Some(receipt) = lock.map(|lock| lock.objection()).transpose()?.flatten() else { return Ok(None) };
+    let (exit, file) = tell(session, args, declaration, record, &receipt)?;
+    match args.json {
+        true => session.printer().write_data(&receipt.to_json())?,
+        false => session.printer().data(&file.display().to_string())?,
+    }
+    Ok(Some(exit))
+}
+
+/// Evaluates each cell of a matrix, and compares them.
+fn evaluate_grid(
+    session: &Session,
+    args: &EvaluateArgs,
+    declaration: &Declaration,
+    record: &mut Record,
+    grid: &Grid,
+    interruption: &Interruption,
+) -> Result<Exit, CliError> {
+    let one = |part: &mut Record, cell: &Variation, spent: f64| {
+        let evaluation = Evaluation::prepare(session, args, part, declaration.clone(), None, Some(cell.clone()))?;
+        evaluation.spent.set(spent);
+        let exit = evaluation.finish(part, interruption.future());
+        evaluation.prepared.close();
+        Ok(CellDone { exit: exit?, spent: evaluation.spent.get() })
+    };
+    let id = record.id.clone();
+    let Some(done) = grid.evaluate(session, &declaration.spec.policy, record, one)? else {
+        session.printer().say(&format!("go on with: sluicegate evaluate --resume {id}"));
+        return Ok(Exit::Interrupted);
+    };
+    if !done.matrix.not_measured.is_empty() || done.receipt.decision.verdict == Verdict::Aborted {
+        session.printer().say(&format!("go on with: sluicegate evaluate --resume {id} --budget USD"));
+    }
+    let (exit, _) = tell(session, args, declaration, record, &done.receipt)?;
+    let reports = args.reports.clone().or(&declaration.spec.report, &record.folder, &record.folder);
+    let file = publish_matrix(session, &done.matrix, &reports, &record.folder)?;
+    match args.json {
+        true => session.printer().write_data(&done.matrix.to_json())?,
+        false => session.printer().data(&file.display().to_string())?,
+    }
+    Ok(exit)
+}
+
+/// Keeps a receipt that stands for the whole, and brings it to its readers.
+fn tell(
+    session: &Session,
+    args: &EvaluateArgs,
+    declaration: &Declaration,
+    record: &mut Record,
+    receipt: &Receipt,
+) -> Result<(Exit, PathBuf), CliError> {
+    let (root, folder) = (&declaration.target.environment.project().root, record.folder.clone());
+    let file = folder.join("receipt.json");
+    write_whole(&file, &receipt.to_json())?;
+    record.verdict = Some(receipt.decision.verdict.to_string());
+    record.save()?;
+    let reports = args.reports.clone().or(&declaration.spec.report, root, &folder);
+    let exit = publish(session, receipt, &reports, &folder)?;
+    Ok((exit, reports.receipt.map_or(file, |asked| session.directory().join(asked))))
 }
 
 /// An evaluation that is ready to run.
@@ -150,6 +331,10 @@ struct Evaluation<'a> {
     cases: Cases,
     hashes: Hashes,
     baseline: Baseline,
+    /// What is different, if it is a cell of a matrix.
+    cell: Option<Variation>,
+    /// What was spent on all of it until now.
+    spent: std::cell::Cell<f64>,
 }
 
 /// What the flow's batches came to.
@@ -160,19 +345,24 @@ struct Answered {
     stopped: Option<Stopped>,
 }
 
+/// What the flow is called in its receipt.
+fn label(declaration: &Declaration, cell: Option<&Variation>) -> String {
+    let name = &declaration.target.name;
+    cell.map_or_else(|| name.clone(), |cell| cell.label(name))
+}
+
 type Interrupted = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 impl<'a> Evaluation<'a> {
-    fn prepare(session: &'a Session, args: &'a EvaluateArgs, record: &mut Record) -> Result<Self, CliError> {
+    fn prepare(
+        session: &'a Session,
+        args: &'a EvaluateArgs,
+        record: &mut Record,
+        declaration: Declaration,
+        earlier: Option<Earlier>,
+        cell: Option<Variation>,
+    ) -> Result<Self, CliError> {
         let wanted = &mut record.wanted;
-        let flow = session.flow(&wanted.flow, wanted.environment.as_deref())?;
-        // By a variable too: a resume is of the same environment.
-        wanted.environment = flow.environment.environment_name().map(ToOwned::to_owned);
-        if session.directory().join(&wanted.flow).exists() {
-            wanted.flow = flow.path.display().to_string();
-        }
-        let earlier = wanted.run.as_deref().map(|run| Earlier::find(session, run)).transpose()?;
-        let declaration = Declaration::read(session, flow, wanted, earlier.as_ref())?;
         let project = declaration.target.environment.project().clone();
         let filters: Vec<String> = declaration.asked.filter.iter().cloned().collect();
         let files = declaration.files();
@@ -184,10 +374,17 @@ impl<'a> Evaluation<'a> {
         }
         let choices =
             Choices { max_in_flight: wanted.manner.concurrency.map(|limit| limit as usize), ..Choices::default() };
-        let prepared = Prepared::new(session, declaration.target.clone(), &choices)?;
+        let (choices, target) = match &cell {
+            Some(cell) => (cell.choices(choices), cell.flow(declaration.target.clone())),
+            None => (choices, declaration.target.clone()),
+        };
+        let prepared = Prepared::new(session, target, &choices)?;
         let plan_hashes = earlier.as_ref().map_or_else(|| prepared.hashes(), |earlier| earlier.hashes.clone());
         let repeats = declaration.spec.target.repeats;
         let mut hashes = fingerprints(&declaration.spec, &declaration.target, &plan_hashes, &cases.hash, repeats);
+        if let Some(cell) = &cell {
+            hashes.plan = cell.hash(hashes.plan);
+        }
         // Of the same file, other rows may be cases.
         if let (Some(data), true) = (&hashes.data, limit.is_some() || !filters.is_empty()) {
             let of_rows = cases.rows.iter().map(|row| row.key.to_string());
@@ -202,7 +399,7 @@ impl<'a> Evaluation<'a> {
         let seeker = Seeker {
             project: &project,
             policy: &declaration.spec.policy,
-            flow: &declaration.target.name,
+            flow: &label(&declaration, cell.as_ref()),
             environment: record.wanted.environment.as_deref(),
             hashes: &hashes,
         };
@@ -213,7 +410,8 @@ impl<'a> Evaluation<'a> {
         record.baseline = baseline.keep(&record.folder)?;
         record.fingerprint = fingerprint;
         record.save()?;
-        Ok(Self { session, args, declaration, earlier, choices, prepared, cases, hashes, baseline })
+        let spent = std::cell::Cell::default();
+        Ok(Self { session, args, declaration, earlier, choices, prepared, cases, hashes, baseline, cell, spent })
     }
 
     /// Runs, scores, judges and tells.
@@ -228,7 +426,7 @@ impl<'a> Evaluation<'a> {
             session,
             progress: self.args.progress,
             budget: record.wanted.manner.budget.or(self.declaration.spec.budget.usd),
-            spent: 0.0,
+            spent: self.spent.get(),
             interrupted,
         };
         let spec = &self.declaration.spec;
@@ -265,6 +463,7 @@ impl<'a> Evaluation<'a> {
             }
         };
         stopped = measured.stopped.or(stopped);
+        self.spent.set(stages.spent);
         if stopped == Some(Stopped::Interrupted) {
             return Ok(self.interrupted(record));
         }
@@ -295,8 +494,10 @@ impl<'a> Evaluation<'a> {
             budget_usd: stages.budget,
         };
         let receipt = judge(policy, &evidence, &facts);
-        session.printer().say(&harmless(&metric_lines(&summaries)));
-        if stopped == Some(Stopped::Budget) {
+        if self.cell.is_none() {
+            session.printer().say(&harmless(&metric_lines(&summaries)));
+        }
+        if stopped == Some(Stopped::Budget) && self.cell.is_none() {
             session.printer().say(&format!("go on with: sluicegate evaluate --resume {} --budget USD", record.id));
         }
         self.publish(record, &receipt)
@@ -340,7 +541,7 @@ impl<'a> Evaluation<'a> {
         let project = self.declaration.target.environment.project();
         let seed = self.hashes.data.as_deref().and_then(|hash| u64::from_str_radix(hash.get(..12)?, 16).ok());
         Facts {
-            flow: self.declaration.target.name.clone(),
+            flow: label(&self.declaration, self.cell.as_ref()),
             environment: record.wanted.environment.clone(),
             hashes: self.hashes.clone(),
             baseline: self.baseline.info.clone(),
@@ -374,6 +575,9 @@ impl<'a> Evaluation<'a> {
         }
         record.verdict = Some(receipt.decision.verdict.to_string());
         record.save()?;
+        if self.cell.is_some() {
+            return Ok(Exit::Done);
+        }
         let reports = self.args.reports.clone().or(&self.declaration.spec.report, &project.root, &folder);
         let exit = publish(session, receipt, &reports, &folder)?;
         if self.args.json {
@@ -386,7 +590,9 @@ impl<'a> Evaluation<'a> {
     }
 
     fn interrupted(&self, record: &Record) -> Exit {
-        self.session.printer().say(&format!("go on with: sluicegate evaluate --resume {}", record.id));
+        if self.cell.is_none() {
+            self.session.printer().say(&format!("go on with: sluicegate evaluate --resume {}", record.id));
+        }
         Exit::Interrupted
     }
 }

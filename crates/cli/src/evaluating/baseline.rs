@@ -8,7 +8,7 @@ use sluicegate_gate::{BaselineInfo, BaselineKind, Hashes, Policy, Receipt, Verdi
 use sluicegate_value::{Map, Value};
 
 use super::Git;
-use super::record::{folder_of_all, write_whole};
+use super::record::{PARTS, folder_of_all, write_whole};
 use crate::error::CliError;
 use crate::gating::{is_receipt, read_receipt};
 use crate::session::Session;
@@ -178,7 +178,9 @@ fn of_receipt(seeker: &Seeker<'_>, receipt: Receipt, path: &Path, kind: Baseline
 fn kept_receipts(seeker: &Seeker<'_>) -> Vec<PathBuf> {
     let children =
         |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let of_evaluations = children(folder_of_all(seeker.project)).map(|folder| folder.join("receipt.json"));
+    let evaluations: Vec<PathBuf> = children(folder_of_all(seeker.project)).collect();
+    let parts = evaluations.iter().flat_map(|folder| children(folder.join(PARTS)));
+    let of_evaluations = evaluations.iter().cloned().chain(parts).map(|folder| folder.join("receipt.json"));
     let by_commit = children(seeker.project.state_folder().join("receipts"));
     let mut files: Vec<(std::time::SystemTime, PathBuf)> = of_evaluations
         .chain(by_commit)

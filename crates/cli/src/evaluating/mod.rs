@@ -9,6 +9,7 @@
 //! All of it stands in `.sluicegate/evaluations/ID/`. Its batches are ordinary runs with names that follow from ID: an
 //! evaluation that died goes on by doing the same again, and what is over is read, not run.
 
+mod affected;
 mod answers;
 mod baseline;
 mod cases;
@@ -16,11 +17,14 @@ mod declaration;
 mod fingerprints;
 mod flows;
 mod git;
+mod lock;
+mod matrix;
 mod measure;
 mod record;
 mod report;
 mod stage;
 
+pub(crate) use affected::{Affected, Fate};
 use answers::{Answer, answers_of};
 pub(crate) use baseline::{Baseline, Seeker, age_seconds};
 pub(crate) use cases::Cases;
@@ -28,6 +32,8 @@ pub(crate) use declaration::{Declaration, Earlier};
 pub(crate) use fingerprints::fingerprints;
 pub(crate) use flows::{deployment, file_name};
 pub(crate) use git::Git;
+pub(crate) use lock::Lock;
+pub(crate) use matrix::{CellDone, Grid, Variation};
 pub(crate) use measure::{Measured, Measuring};
 pub(crate) use record::{Record, Wanted, write_whole};
 pub(crate) use report::{latencies, metric_lines, results};

@@ -235,6 +235,10 @@ impl Stage<'_> {
             hashes: self.prepared.hashes(),
             options: Map::from([
                 ("flow", Value::from(flow.name.as_str())),
+                (
+                    "variant",
+                    self.choices.variant.as_ref().map(|one| format!("${{{}.{}}}", one.node, one.variant)).into(),
+                ),
                 ("evaluation", record.id.as_str().into()),
                 ("batch", asked.remembered().into()),
                 ("manner", manner.remembered().into()),

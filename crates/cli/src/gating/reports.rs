@@ -56,6 +56,25 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
+    /// The same for one of several flows: its name stands in the files' names, so that none is written over by the next.
+    pub(crate) fn of_one(mut self, name: &str) -> Self {
+        let files = [
+            &mut self.receipt,
+            &mut self.junit,
+            &mut self.sarif,
+            &mut self.html,
+            &mut self.markdown,
+            &mut self.summary,
+            &mut self.comment,
+        ];
+        for file in files.into_iter().filter_map(Option::as_mut) {
+            let ending = file.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            file.set_file_name(format!("{stem}.{name}{ending}"));
+        }
+        self
+    }
+
     /// With what an evaluation file wants where no flag says otherwise. `root` is the project's, from which the file's
     /// paths count; `folder` is that of reports.
     pub(crate) fn or(mut self, section: &ReportSpec, root: &Path, folder: &Path) -> Self {
