@@ -70,29 +70,24 @@ impl Affected {
         let state = project.state_folder();
         let changed: Vec<PathBuf> = changed.into_iter().filter(|file| !file.starts_with(&state)).collect();
         let mut flows = Vec::new();
-        for flow in found(session, only)? {
+        for mut flow in found(session, only)? {
+            // As one would type it here.
+            let short = Path::new(&flow.asked).strip_prefix(session.directory()).ok();
+            let short = short.map(|short| short.display().to_string()).filter(|short| !short.is_empty());
+            flow.asked = short.unwrap_or(flow.asked);
             let Some(file) = evaluation_file(&flow) else {
-                flows.push((
-                    flow.path.clone(),
-                    Candidate {
-                        asked: flow.asked.clone(),
-                        fate: match &all_because {
-                            None if !touches(&Reads::of_folder(&flow), &changed).is_empty() => {
-                                Fate::Skipped("it changed, and has no evaluation file".to_owned())
-                            }
-                            _ => Fate::Skipped("it has no evaluation file".to_owned()),
-                        },
-                    },
-                ));
+                let is_touched = all_because.is_none() && !touches(&Reads::of_folder(&flow), &changed).is_empty();
+                let why =
+                    if is_touched { "it changed, and has no evaluation file" } else { "it has no evaluation file" };
+                flows.push(Candidate { asked: flow.asked, fate: Fate::Skipped(why.to_owned()) });
                 continue;
             };
             let fate = match &all_because {
                 Some(why) => Fate::Evaluated(why.clone()),
                 None => fate_of(session, &flow, &file, environment, &changed),
             };
-            flows.push((flow.path.clone(), Candidate { asked: flow.asked.clone(), fate }));
+            flows.push(Candidate { asked: flow.asked, fate });
         }
-        let flows = flows.into_iter().map(|(_, candidate)| candidate).collect();
         Ok(Self { all_because, changed: changed.len(), flows })
     }
 

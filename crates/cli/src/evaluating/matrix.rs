@@ -284,18 +284,21 @@ impl Grid {
     }
 }
 
-/// Whose verdict counts: the named candidate's, else the gravest one. What was not measured to its end decides always.
+/// Whose verdict counts: the named candidate's, else the gravest one. A cell that was not measured to its end counts over
+/// what is less grave.
 fn decided_at(candidate: Option<usize>, measured: &[(MatrixCell, Arm, Receipt)]) -> Option<usize> {
-    if let Some(aborted) = measured.iter().position(|(cell, ..)| cell.verdict == Verdict::Aborted) {
-        return Some(aborted);
-    }
-    if let Some(candidate) = candidate.filter(|at| *at < measured.len()) {
-        return Some(candidate);
-    }
-    let grave = |cell: &MatrixCell| (gravity(cell.exit_code), cell.verdict != Verdict::Pass);
+    let grave = |at: usize| {
+        let cell = &measured[at].0;
+        (gravity(cell.exit_code), cell.verdict != Verdict::Pass)
+    };
+    let candidate = candidate.filter(|at| *at < measured.len());
+    let aborted = measured.iter().position(|(cell, ..)| cell.verdict == Verdict::Aborted);
+    let counting: Vec<usize> = match candidate {
+        Some(candidate) => [candidate].into_iter().chain(aborted).collect(),
+        None => (0..measured.len()).collect(),
+    };
     // The first of equals.
-    let last = measured.len().checked_sub(1)?;
-    (0..=last).rev().max_by_key(|at| grave(&measured[*at].0))
+    counting.into_iter().rev().max_by_key(|at| grave(*at))
 }
 
 fn of_receipt(cell: &Variation, receipt: &Receipt, arm: &Arm, place: String) -> MatrixCell {

@@ -57,7 +57,7 @@ fn what_is_locked_passes_and_a_flow_may_change() {
         assert_eq!(lock["flows"]["entity_extraction"]["local"][part], hashes[part], "{part}");
     }
     // The prompt is what is judged.
-    change(&project, "flows/entity_extraction/extract.jinja2", "Entity type: ", "Entity type : ");
+    change(&project, "flows/entity_extraction/extract.jinja2", "and with nothing else", "and with nothing more");
     assert_ne!(evaluate(&project, &[]).code, 12);
     // A look at some of the rows is no change of the data.
     check(&evaluate(&project, &["--limit", "20"]), 0, &["20 cases"]);

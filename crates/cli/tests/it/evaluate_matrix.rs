@@ -24,14 +24,14 @@ node_variants:
         node:
           type: llm
           source: { type: code, path: good.jinja2 }
-          inputs: { deployment_name: simulated, word: \"${inputs.word}\" }
+          inputs: { deployment_name: simulated, max_tokens: 4, word: \"${inputs.word}\" }
           connection: one
           api: chat
       poor:
         node:
           type: llm
           source: { type: code, path: poor.jinja2 }
-          inputs: { deployment_name: simulated, word: \"${inputs.word}\" }
+          inputs: { deployment_name: simulated, max_tokens: 4, word: \"${inputs.word}\" }
           connection: one
           api: chat
 ";
@@ -215,10 +215,17 @@ fn one_budget_is_for_all_cells_and_a_resume_goes_on_with_the_rest() {
     let spent = |cell: &Value| cell["costs"]["target_usd"].as_f64().expect("a cost");
     let first = spent(&whole["cells"][0]);
     std::fs::remove_dir_all(project.path().join(".sluicegate")).expect("removed");
-    // Enough for one cell and a half.
-    let budget = (first * 1.5).to_string();
+    // Enough for a half of the first: the other is not begun.
+    let budget = (first * 0.5).to_string();
     let ran = evaluate(&project, &[&BOTH[..], &["--concurrency", "1", "--budget", &budget]].concat());
-    check(&ran, 13, &["ABORTED  say [ask.poor]", "--resume"]);
+    check(&ran, 13, &["ABORTED  say [ask.good]", "--resume", "because the budget was spent: ask.poor"]);
+    // Enough for that and a half of the other, of which what there is shows enough.
+    let budget = (first * 1.5).to_string();
+    let ran = project.run(SLUICEGATE, &["evaluate", "--resume", "--budget", &budget, "--concurrency", "1"]);
+    check(&ran, 10, &["FAIL  say [ask.poor]"]);
+    let halved = matrix(&project, &ran);
+    assert!(spent(&halved["cells"][0]) + spent(&halved["cells"][1]) <= first * 1.5, "{halved}");
+    assert!(halved["cells"][1]["cases"].as_u64() < Some(40), "{halved}");
     let ran = project.run(SLUICEGATE, &["evaluate", "--resume", "--budget", "1000", "--progress", "none"]);
     check(&ran, 10, &["FAIL  say [ask.poor]"]);
     let resumed = matrix(&project, &ran);

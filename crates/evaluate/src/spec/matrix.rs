@@ -125,7 +125,7 @@ pub(super) fn read_matrix(reader: &mut Reader<'_>, node: &Node) -> Option<Matrix
         read.exclude = excluded(reader, node, &read);
     }
     for (key, node) in named {
-        let settings = settings_of(reader, node, key, &read, "to name");
+        let settings = settings_of(reader, node, (key, &format!("`{key}`")), &read, "to name");
         let fitting = read.cells().iter().filter(|cell| settings.iter().all(|pair| cell.contains(pair))).count();
         match fitting {
             _ if settings.is_empty() => {}
@@ -165,15 +165,21 @@ fn excluded(reader: &mut Reader<'_>, node: &Node, matrix: &Matrix) -> Vec<Vec<(A
     };
     items
         .iter()
-        .map(|item| settings_of(reader, item, "an entry of `exclude`", matrix, "to leave out"))
+        .map(|item| settings_of(reader, item, ("exclude", "an entry of `exclude`"), matrix, "to leave out"))
         .filter(|pairs| !pairs.is_empty())
         .collect()
 }
 
 /// Settings, at most one of each axis, that a combination has.
-fn settings_of(reader: &mut Reader<'_>, node: &Node, owner: &str, matrix: &Matrix, what_for: &str) -> Cell {
+fn settings_of(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    (key, owner): (&str, &str),
+    matrix: &Matrix,
+    what_for: &str,
+) -> Cell {
     let mut pairs = Cell::new();
-    for entry in reader.entries(node, owner) {
+    for entry in reader.entries(node, key) {
         let Some((axis, settings)) = matrix.axes.iter().find(|(axis, _)| *axis == entry.key) else {
             let axes: Vec<&str> = matrix.axes.iter().map(|(axis, _)| &**axis).collect();
             reader.unknown_key(entry, owner, &axes);
