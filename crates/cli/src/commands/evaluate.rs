@@ -139,7 +139,11 @@ fn evaluate_changed(
     let printer = session.printer();
     match &affected.all_because {
         Some(why) => printer.warn(&format!("{why}: all flows are taken")),
-        None => printer.say(&harmless(&format!("{} files differ from the merge base with {since}", affected.changed))),
+        None => {
+            let files =
+                if affected.changed == 1 { "1 file differs" } else { &format!("{} files differ", affected.changed) };
+            printer.say(&harmless(&format!("{files} from the merge base with {since}")));
+        }
     }
     for flow in &affected.flows {
         let words = match &flow.fate {
@@ -147,6 +151,9 @@ fn evaluate_changed(
             Fate::Skipped(why) => format!("  {}: skipped, since {why}", flow.asked),
         };
         printer.say(&harmless(&words));
+    }
+    if !affected.without.is_empty() {
+        printer.say(&harmless(&format!("  without an evaluation file: {}", affected.without.join(", "))));
     }
     if affected.chosen().next().is_none() {
         printer.say("no flow is evaluated: none that has an evaluation file reads what changed");

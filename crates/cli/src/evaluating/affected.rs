@@ -24,8 +24,10 @@ pub(crate) struct Affected {
     pub(crate) all_because: Option<String>,
     /// How many files differ.
     pub(crate) changed: usize,
-    /// Every flow that could be evaluated.
+    /// Every flow that could be evaluated, or that changed and cannot.
     pub(crate) flows: Vec<Candidate>,
+    /// Other flows, which have no evaluation file. Prompties alone, such as judges' prompts, are none of them.
+    pub(crate) without: Vec<String>,
 }
 
 /// A flow that could be evaluated.
@@ -69,17 +71,19 @@ impl Affected {
         // What the program itself keeps is no change.
         let state = project.state_folder();
         let changed: Vec<PathBuf> = changed.into_iter().filter(|file| !file.starts_with(&state)).collect();
-        let mut flows = Vec::new();
+        let (mut flows, mut without) = (Vec::new(), Vec::new());
         for mut flow in found(session, only)? {
             // As one would type it here.
             let short = Path::new(&flow.asked).strip_prefix(session.directory()).ok();
             let short = short.map(|short| short.display().to_string()).filter(|short| !short.is_empty());
             flow.asked = short.unwrap_or(flow.asked);
             let Some(file) = evaluation_file(&flow) else {
-                let is_touched = all_because.is_none() && !touches(&Reads::of_folder(&flow), &changed).is_empty();
-                let why =
-                    if is_touched { "it changed, and has no evaluation file" } else { "it has no evaluation file" };
-                flows.push(Candidate { asked: flow.asked, fate: Fate::Skipped(why.to_owned()) });
+                if all_because.is_none() && !touches(&Reads::of_folder(&flow), &changed).is_empty() {
+                    let fate = Fate::Skipped("it changed, and has no evaluation file".to_owned());
+                    flows.push(Candidate { asked: flow.asked, fate });
+                } else if !flow.is_prompty() || only.is_some() {
+                    without.push(flow.asked);
+                }
                 continue;
             };
             let fate = match &all_because {
@@ -88,7 +92,7 @@ impl Affected {
             };
             flows.push(Candidate { asked: flow.asked, fate });
         }
-        Ok(Self { all_because, changed: changed.len(), flows })
+        Ok(Self { all_because, changed: changed.len(), flows, without })
     }
 
     /// The flows that are evaluated.

@@ -119,4 +119,19 @@ mod tests {
         assert_eq!(reports.comment.as_deref(), Some(Path::new("/p/.sluicegate/out/comment.md")));
         assert_eq!((reports.sarif, reports.annotations, reports.no_summary), (None, Some(3), true));
     }
+
+    #[test]
+    fn one_of_several_flows_writes_files_of_its_own() {
+        let flags = Reports {
+            junit: Some("out/junit.xml".into()),
+            sarif: Some("sarif".into()),
+            html: Some("/p/a.b.html".into()),
+            ..Reports::default()
+        };
+        let one = flags.of_one("triage");
+        assert_eq!(one.junit.as_deref(), Some(Path::new("out/junit.triage.xml")));
+        assert_eq!(one.sarif.as_deref(), Some(Path::new("sarif.triage")));
+        assert_eq!(one.html.as_deref(), Some(Path::new("/p/a.b.triage.html")));
+        assert_eq!(one.receipt, None);
+    }
 }

@@ -98,7 +98,7 @@ fn the_config_is_of_all_flows() {
     project.write("config/config.yaml", format!("{config}# more\n"));
     let ran = changed(&project, &["--list"]);
     assert_eq!(ran.stdout.lines().count(), 2, "{}", ran.shown());
-    assert!(ran.stderr.contains("flows/three: skipped, since it has no evaluation file"), "{}", ran.shown());
+    assert!(ran.stderr.contains("without an evaluation file: flows/three"), "{}", ran.shown());
 }
 
 #[test]
