@@ -11,24 +11,32 @@
 
 mod answers;
 mod baseline;
+mod before;
 mod cases;
 mod declaration;
 mod fingerprints;
 mod flows;
 mod git;
+mod limits;
 mod measure;
 mod record;
 mod report;
+mod rounds;
 mod stage;
 
 use answers::{Answer, answers_of};
 pub(crate) use baseline::{Baseline, Seeker, age_seconds};
+pub(crate) use before::BeforeSpending;
 pub(crate) use cases::Cases;
 pub(crate) use declaration::{Declaration, Earlier};
 pub(crate) use fingerprints::fingerprints;
 pub(crate) use flows::{deployment, file_name};
 pub(crate) use git::Git;
-pub(crate) use measure::{Measured, Measuring};
+pub(crate) use limits::Limits;
+pub(crate) use measure::Measured;
+use measure::Measuring;
 pub(crate) use record::{Record, Wanted, write_whole};
 pub(crate) use report::{latencies, metric_lines, results};
-pub(crate) use stage::{Rows, Stage, Stages, changed};
+pub(crate) use rounds::{Arms, Round, Rounds};
+use stage::{Rows, Stage};
+pub(crate) use stage::{Stages, changed};

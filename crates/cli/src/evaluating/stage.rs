@@ -1,16 +1,18 @@
 //! One batch of an evaluation: begun, gone on with, or found to be over.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sluicegate_events::{BatchData, EventKind, LineCounts, RunId, RunStatus, RunSummary, Spent};
 use sluicegate_executor::batch::{BatchOptions, BatchPast, BatchStart, Line, MaxFailures, Stopped};
-use sluicegate_executor::{Budget, NewRun};
+use sluicegate_executor::NewRun;
 use sluicegate_store::Store;
+use sluicegate_value::hash::sha256_of_parts;
 use sluicegate_value::{Map, Value};
 
-use super::Record;
+use super::{Limits, Record};
 use crate::batch::{Asked, Data, Manner, Progress, ProgressStyle, nodes_to_map};
 use crate::commands::runs::{last_aggregation, store_error};
 use crate::error::CliError;
@@ -25,10 +27,8 @@ const BETWEEN_COMMITS: Duration = Duration::from_millis(2);
 pub(crate) struct Stages<'a> {
     pub(crate) session: &'a Session,
     pub(crate) progress: ProgressStyle,
-    /// The most that all of them may spend.
-    pub(crate) budget: Option<f64>,
-    /// What those before this one spent.
-    pub(crate) spent: f64,
+    /// What all of them may take.
+    pub(crate) limits: Limits,
     pub(crate) interrupted: Pin<Box<dyn Future<Output = ()>>>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) choices: &'a Choices,
     pub(crate) manner: &'a Manner,
     pub(crate) rows: Rows<'a>,
-    /// The share of the money that others need yet.
+    /// The share of money, tokens and time that others need yet.
     pub(crate) reserve: f64,
 }
 
@@ -49,6 +49,8 @@ pub(crate) struct Stage<'a> {
 pub(crate) enum Rows<'a> {
     /// Rows of the data, mapped.
     Mapped(&'a Data, &'a Asked),
+    /// Some rows of the data, mapped, by their numbers and in this order.
+    Chosen(&'a Data, &'a Asked, &'a [u64]),
     /// Inputs as they are.
     Inputs {
         /// In order.
@@ -81,7 +83,7 @@ impl Stage<'_> {
         let mut past_events = Vec::new();
         let (journal, start) = match self.past(&store)? {
             Past::Over(ended) => {
-                stages.spent += ended.spent.cost.unwrap_or_default();
+                stages.limits.take(&ended.spent);
                 return Ok(ended);
             }
             Past::None => {
@@ -126,16 +128,16 @@ impl Stage<'_> {
         let journal = Arc::new(journal);
         let mut engine = self.prepared.engine(session, journal, vec![progress.listener()], None, &past_events)?;
         engine.kept = kept.replies();
-        engine.budget = stages.budget.map(|most| {
-            let spent = stages.spent + before.1.cost.unwrap_or_default();
-            Arc::new(Budget::new(most * (1.0 - self.reserve), spent, self.manner.assume_tokens))
-        });
+        engine.budget = stages.limits.budget(&before.1, self.reserve, self.manner.assume_tokens);
+        let timeout = stages.limits.time_left(self.reserve);
+        let no_time = timeout.is_some_and(|left| left.is_zero());
         let options = BatchOptions {
             lines_at_once: self.prepared.in_flight.saturating_mul(2).max(1),
             max_failures: MaxFailures::Percent(100.0),
+            timeout,
             ..BatchOptions::default()
         };
-        let lines = self.lines(session)?;
+        let lines: Lines = if no_time { Box::new(std::iter::empty()) } else { self.lines(session)? };
         let report = self.prepared.run_batch(engine, start, lines, options, stages.interrupted.as_mut());
         drop(progress);
         for warning in report.warnings.iter().chain(&kept.close()) {
@@ -147,9 +149,10 @@ impl Stage<'_> {
         if let Some(error) = &report.journal_error {
             return Err(CliError::failed("the journal cannot be written").cause(error.to_string()));
         }
-        stages.spent += report.spent.cost.unwrap_or_default();
+        stages.limits.take(&report.spent);
         let stopped = match (&report.stopped, report.status) {
-            (Some(Stopped::Budget(_)), _) => Some(sluicegate_gate::Stopped::Budget),
+            (Some(Stopped::Budget(_) | Stopped::TimedOut), _) => Some(sluicegate_gate::Stopped::Budget),
+            (None, _) if no_time && report.lines.left > 0 => Some(sluicegate_gate::Stopped::Budget),
             (Some(Stopped::Interrupted), _) | (None, RunStatus::Interrupted) => {
                 Some(sluicegate_gate::Stopped::Interrupted)
             }
@@ -192,6 +195,15 @@ impl Stage<'_> {
     fn recorded(&self) -> Result<BatchData, CliError> {
         Ok(match &self.rows {
             Rows::Mapped(data, _) => data.recorded(),
+            Rows::Chosen(data, _, numbers) => {
+                let recorded = data.recorded();
+                let parts = numbers.iter().map(u64::to_string);
+                BatchData {
+                    hash: sha256_of_parts(std::iter::once(recorded.hash.clone()).chain(parts)),
+                    lines: numbers.len() as u64,
+                    ..recorded
+                }
+            }
             Rows::Inputs { rows, file, hash } => BatchData {
                 sources: vec![file.clone()],
                 hash: hash.clone(),
@@ -204,6 +216,7 @@ impl Stage<'_> {
     fn lines(&self, session: &Session) -> Result<Lines, CliError> {
         match &self.rows {
             Rows::Mapped(data, _) => Ok(Box::new(data.lines()?)),
+            Rows::Chosen(data, _, numbers) => chosen(data, numbers),
             Rows::Inputs { rows, .. } => {
                 let takes = self.prepared.takes(session, None)?;
                 let rows = rows.clone();
@@ -222,7 +235,7 @@ impl Stage<'_> {
     fn new_run(&self, record: &Record) -> NewRun {
         let flow = &self.prepared.flow;
         let asked = match &self.rows {
-            Rows::Mapped(_, asked) => (*asked).clone(),
+            Rows::Mapped(_, asked) | Rows::Chosen(_, asked, _) => (*asked).clone(),
             Rows::Inputs { file, .. } => Asked { data: vec![file.clone()], ..Asked::default() },
         };
         let manner = Manner { max_failures: Some(MaxFailures::Percent(100.0)), ..self.manner.clone() };
@@ -242,6 +255,23 @@ impl Stage<'_> {
             ]),
         }
     }
+}
+
+/// Some lines of the data, in another order.
+fn chosen(data: &Data, numbers: &[u64]) -> Result<Lines, CliError> {
+    let mut wanted: HashMap<u64, Option<Line>> = numbers.iter().map(|number| (*number, None)).collect();
+    for line in data.lines()? {
+        match line {
+            Ok(line) => {
+                if let Some(place) = wanted.get_mut(&line.number) {
+                    *place = Some(line);
+                }
+            }
+            Err(cause) => return Ok(Box::new(std::iter::once(Err(cause)))),
+        }
+    }
+    let lines: Vec<_> = numbers.iter().filter_map(|number| wanted.remove(number).flatten()).map(Ok).collect();
+    Ok(Box::new(lines.into_iter()))
 }
 
 enum Past {
