@@ -3,25 +3,22 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sluicegate_events::{BatchData, EventKind, LineCounts, RunId, RunStatus, RunSummary, Spent};
-use sluicegate_executor::batch::{BatchOptions, BatchPast, BatchStart, Line, MaxFailures, Stopped};
 use sluicegate_executor::NewRun;
+use sluicegate_executor::batch::{BatchOptions, BatchStart, Line, MaxFailures, Stopped};
 use sluicegate_store::Store;
 use sluicegate_value::hash::sha256_of_parts;
 use sluicegate_value::{Map, Value};
 
 use super::{Limits, Record};
-use crate::batch::{Asked, Data, Manner, Progress, ProgressStyle, nodes_to_map};
+use crate::batch::{
+    Asked, Before, Data, Manner, ProgressStyle, Work, Worked, going_on, last_end, nodes_to_map, recorded_data,
+};
 use crate::commands::runs::{last_aggregation, store_error};
 use crate::error::CliError;
-use crate::keepers::Keepers;
 use crate::prepared::{Choices, Prepared};
 use crate::session::Session;
-
-/// How far apart the journal's commits are at least.
-const BETWEEN_COMMITS: Duration = Duration::from_millis(2);
 
 /// What all batches of an evaluation share.
 pub(crate) struct Stages<'a> {
@@ -79,68 +76,42 @@ impl Stage<'_> {
         let (store, durability) = session.store_of(self.prepared.flow.environment.project())?;
         record.note_stage(&self.name, &self.run)?;
         let recorded = self.recorded()?;
-        let mut before = (LineCounts { left: recorded.lines, ..LineCounts::default() }, Spent::default());
-        let mut past_events = Vec::new();
-        let (journal, start) = match self.past(&store)? {
+        let (journal, start, before) = match self.past(&store)? {
             Past::Over(ended) => {
                 stages.limits.take(&ended.spent);
                 return Ok(ended);
             }
             Past::None => {
                 let journal = self.prepared.new_journal(session, &self.run)?;
-                (journal, BatchStart::New { run: self.new_run(record), data: recorded })
+                let lines = LineCounts { left: recorded.lines, ..LineCounts::default() };
+                let start = BatchStart::New { run: self.new_run(record), data: recorded };
+                (journal, start, Before { lines, ..Before::default() })
             }
             Past::Begun => {
                 let (journal, past) = store.resume_batch(&self.run, durability).map_err(store_error)?;
-                let hash = past.run_events.iter().rev().find_map(|event| match &event.kind {
-                    EventKind::BatchStarted { data } => Some(data.hash.clone()),
-                    _ => None,
-                });
-                if hash.is_some_and(|hash| hash != recorded.hash) {
+                if recorded_data(&past.run_events).is_some_and(|data| data.hash != recorded.hash) {
                     return Err(changed(&record.id));
                 }
-                let (completed, failed) = (past.totals.completed.lines, past.totals.failed.lines);
-                let left = recorded.lines.saturating_sub(completed + failed);
-                before = (LineCounts { completed, failed, left }, past.totals.all());
-                past_events.clone_from(&past.run_events);
-                let mut begun = past.sets.begun;
-                past.sets.failed.iter().for_each(|line| {
-                    begun.insert(line);
-                });
-                let start = BatchStart::Resume(BatchPast {
-                    events: past.run_events,
-                    last_seq: past.last_seq,
-                    completed: past.sets.completed,
-                    failed: past.sets.failed,
-                    begun,
-                    spent: past.totals.finished(),
-                    spent_on_failed: past.totals.failed.spent,
-                    lines: past.lines,
-                    failed_again: false,
-                    changed: None,
-                });
-                (journal, start)
+                let (start, before) = going_on(past, recorded.lines, false, None);
+                (journal, start, before)
             }
         };
-        journal.gather(BETWEEN_COMMITS);
-        let kept = Keepers::open(session, Some(&store), &self.manner.kept, self.prepared.plan())?;
-        let progress = Progress::begin(session.printer(), stages.progress, before.0, before.1);
-        let journal = Arc::new(journal);
-        let mut engine = self.prepared.engine(session, journal, vec![progress.listener()], None, &past_events)?;
-        engine.kept = kept.replies();
-        engine.budget = stages.limits.budget(&before.1, self.reserve, self.manner.assume_tokens);
         let timeout = stages.limits.time_left(self.reserve);
         let no_time = timeout.is_some_and(|left| left.is_zero());
-        let options = BatchOptions {
-            lines_at_once: self.prepared.in_flight.saturating_mul(2).max(1),
-            max_failures: MaxFailures::Percent(100.0),
-            timeout,
-            ..BatchOptions::default()
-        };
         let lines: Lines = if no_time { Box::new(std::iter::empty()) } else { self.lines(session)? };
-        let report = self.prepared.run_batch(engine, start, lines, options, stages.interrupted.as_mut());
-        drop(progress);
-        for warning in report.warnings.iter().chain(&kept.close()) {
+        let work = Work {
+            session,
+            prepared: self.prepared,
+            manner: self.manner,
+            store: &store,
+            progress: stages.progress,
+            budget: stages.limits.budget(&before.spent, self.reserve, self.manner.assume_tokens),
+            traces: None,
+            lines_at_once: 1,
+            options: &BatchOptions { max_failures: MaxFailures::Percent(100.0), timeout, ..BatchOptions::default() },
+        };
+        let Worked { report, warnings, .. } = work.run(journal, start, &before, lines, stages.interrupted.as_mut())?;
+        for warning in report.warnings.iter().chain(&warnings) {
             session.printer().warn(warning);
         }
         if let Some(failure) = &report.aggregation_failure {
@@ -167,7 +138,14 @@ impl Stage<'_> {
 
     /// What earlier processes left of it.
     fn past(&self, store: &Store) -> Result<Past, CliError> {
-        let Ok(reader) = store.open_run(&self.run) else { return Ok(Past::None) };
+        let reader = match store.open_run(&self.run) {
+            Ok(reader) => reader,
+            Err(_) if store.is_unborn(&self.run) => {
+                store.delete(&self.run).map_err(store_error)?;
+                return Ok(Past::None);
+            }
+            Err(_) => return Ok(Past::None),
+        };
         let events = reader.run_events().map_err(store_error)?;
         if !events.iter().any(|event| matches!(event.kind, EventKind::BatchStarted { .. })) {
             // Its process died before its beginning was on disk: there is nothing to go on with.
@@ -175,12 +153,8 @@ impl Stage<'_> {
             store.delete(&self.run).map_err(store_error)?;
             return Ok(Past::None);
         }
-        let last = events
-            .iter()
-            .rev()
-            .find(|event| matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunResumed { .. }));
-        let is_over = last.is_some_and(
-            |event| matches!(event.kind, EventKind::RunFinished { status, .. } if status != RunStatus::Interrupted),
+        let is_over = last_end(&events).is_some_and(
+            |end| matches!(end, EventKind::RunFinished { status, .. } if *status != RunStatus::Interrupted),
         );
         let totals = reader.line_totals().map_err(store_error)?;
         let lines = totals.completed.lines + totals.failed.lines;
