@@ -269,7 +269,7 @@ impl<'a> Evaluation<'a> {
         write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;
         session.printer().say(&harmless(&metric_lines(&summaries)));
         if arms.stopped == Some(Stopped::Budget) {
-            session.printer().say(&format!("go on with: sluicegate evaluate --resume {} --budget USD", record.id));
+            session.printer().say(&stages.limits.to_go_on(&record.id));
         }
         self.publish(record, &receipt)
     }

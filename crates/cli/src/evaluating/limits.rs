@@ -40,6 +40,17 @@ impl Limits {
         }
     }
 
+    /// How an evaluation goes on that has taken all it may.
+    pub(crate) fn to_go_on(&self, evaluation: &str) -> String {
+        let more = match (self.usd, self.tokens) {
+            (_, Some(_)) => ", with a greater `budget` in evaluation.yaml",
+            (Some(_), None) => " --budget USD",
+            // Each process has its own time.
+            (None, None) => "",
+        };
+        format!("go on with: sluicegate evaluate --resume {evaluation}{more}")
+    }
+
     /// The judges of the round before have had their share: what is left is divided anew.
     pub(crate) fn begin_round(&mut self) {
         self.before_round = Taken { time: self.began.elapsed(), ..self.taken };

@@ -11,7 +11,7 @@ pub struct Rounds {
     pub ended: Option<Ended>,
     /// How many cases there are in all.
     pub cases: u64,
-    /// How many of them were not needed any more.
+    /// How many of them were not measured: they were not needed any more, or the budget did not allow it.
     pub not_needed: u64,
     /// From what the order of the cases was drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,6 +49,10 @@ impl Rounds {
     #[must_use]
     pub fn notes(&self, look: Option<[u32; 2]>) -> Vec<String> {
         let mut notes = Vec::new();
+        if look.is_none() && self.ended == Some(Ended::Budget) {
+            let measured = self.cases.saturating_sub(self.not_needed);
+            notes.push(format!("the budget was spent: {measured} of {} cases were measured", self.cases));
+        }
         if let (Some([look, of]), Some(ended)) = (look, self.ended) {
             let measured = self.cases.saturating_sub(self.not_needed);
             let why = match ended {
