@@ -176,8 +176,7 @@ impl Paid {
 
 fn most(model: &str, prices: &Prices, prompt_bytes: u64, reply_tokens: u64) -> Most {
     let prompt_tokens = prompt_bytes.div_ceil(BYTES_IN_A_TOKEN) + 8;
-    let usage =
-        Usage { input_tokens: Some(prompt_tokens), output_tokens: Some(reply_tokens), ..Usage::default() };
+    let usage = Usage { input_tokens: Some(prompt_tokens), output_tokens: Some(reply_tokens), ..Usage::default() };
     let usd = prices.cost(model, None, &usage).ok_or_else(|| model.to_owned());
     Most { usd, tokens: prompt_tokens.saturating_add(reply_tokens) }
 }

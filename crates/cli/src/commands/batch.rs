@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sluicegate_dataset::MappingEntry;
 use sluicegate_events::{Event, EventKind, LineCounts, PlanHashes, RunId, RunStatus, RunSummary};
-use sluicegate_executor::{Budget, NewRun};
 use sluicegate_executor::batch::{BatchOptions, BatchStart, MaxFailures};
+use sluicegate_executor::{Budget, NewRun};
 use sluicegate_flow::bind::Setting;
 use sluicegate_providers::ProviderBatches;
 use sluicegate_store::{RunJournal, Store};

@@ -1,8 +1,8 @@
 //! `evaluate`: a flow over labelled data, scored, and judged by the rules of its evaluation file.
 
+use sluicegate_evaluate::BoundEvaluator;
 use sluicegate_evaluate::results::selections;
 use sluicegate_evaluate::spec::Exhausted;
-use sluicegate_evaluate::{BoundEvaluator, Work};
 use sluicegate_gate::judge::{Facts, judge, refused, to_confirm, unchanged};
 use sluicegate_gate::{About, Costs, Ended, Evidence, Hashes, Receipt, Stopped};
 use sluicegate_store::Store;
@@ -12,7 +12,8 @@ use crate::batch::{Data, Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
     Arms, Baseline, BeforeSpending, Cases, Declaration, Earlier, Git, Limits, Record, Round, Rounds, Seeker, Stages,
-    Wanted, age_seconds, changed, deployment, file_name, fingerprints, latencies, metric_lines, results, write_whole,
+    Wanted, age_seconds, changed, costs, deployment, file_name, fingerprints, latencies, metric_lines, results,
+    write_whole,
 };
 use crate::exit::Exit;
 use crate::gating::{Reports, publish};
@@ -283,14 +284,11 @@ impl<'a> Evaluation<'a> {
         let spec = &self.declaration.spec;
         let cases = self.cases.rows.len() as u64;
         let before = BeforeSpending::of(spec, &self.baseline, cases, spec.target.repeats);
-        for (is_warning, line) in before.lines(limits) {
-            let line = harmless(&line);
-            if is_warning { self.session.printer().warn(&line) } else { self.session.printer().say(&line) }
-        }
+        before.tell(self.session.printer(), limits);
         before.refusal().map(|why| refused(&spec.policy, &why, &self.facts(record)))
     }
 
-    /// What measures.
+    /// What measures, its data looked through.
     fn rounds<'r>(
         &'r self,
         record: &Record,
@@ -300,9 +298,7 @@ impl<'a> Evaluation<'a> {
         let asked = &self.declaration.asked;
         let lines = match self.earlier.is_some() || self.cases.rows.is_empty() {
             true => None,
-            false => {
-                Some((Data::prepare(self.session, &self.prepared, asked, &record.folder.join("stdin"))?, asked))
-            }
+            false => Some((Data::prepare(self.session, &self.prepared, asked, &record.folder.join("stdin"))?, asked)),
         };
         let baseline = self.baseline.run.as_deref().map(|run| Earlier::find(self.session, run)).transpose()?;
         if let Some(run) = baseline.as_ref().filter(|run| run.data_hash != self.cases.hash) {
@@ -338,20 +334,12 @@ impl<'a> Evaluation<'a> {
     /// The facts of an evaluation that is measured as far as this round.
     fn facts_of(&self, record: &Record, arms: &Arms, round: &Round) -> Facts {
         let measured = &arms.candidate;
-        let is_judged = self.declaration.spec.evaluators.iter().any(|evaluator| evaluator.work() != Work::Pure);
         let mut facts = self.facts(record);
         facts.look = round.look;
         facts.rounds = arms.rounds(self.cases.rows.len() as u64, round.look.map(|_| facts.seed));
         facts.about.run = arms.runs.first().map(ToString::to_string);
         facts.about.latencies = latencies(measured);
-        facts.about.costs = Costs {
-            target_usd: arms.target_usd,
-            judge_usd: measured.judges_usd.filter(|_| is_judged),
-            list_usd: arms.target_usd.zip(measured.judges_usd).map(|(target, judges)| target + judges),
-            cached: measured.items.iter().filter(|item| item.answer.run.cached).count() as u64,
-            unpriced: measured.items.iter().filter(|item| item.answer.run.cost_usd.is_none()).count() as u64,
-            budget_usd: None,
-        };
+        facts.about.costs = costs(&self.declaration.spec, arms);
         facts.about.served_models = measured.served();
         let before = match (&arms.baseline, &self.baseline.receipt) {
             (Some(measured), _) => measured.served(),

@@ -5,6 +5,7 @@ use sluicegate_gate::plan::{PowerLine, before_spending};
 use sluicegate_gate::{Arm, Receipt};
 
 use super::{Baseline, Limits};
+use crate::terminal::{Printer, harmless};
 
 /// What is known before anything is paid for.
 pub(crate) struct BeforeSpending {
@@ -44,8 +45,16 @@ impl BeforeSpending {
         (!refusing.is_empty()).then(|| refusing.join("; "))
     }
 
+    /// Tells people.
+    pub(crate) fn tell(&self, printer: &Printer, limits: &Limits) {
+        for (is_warning, line) in self.lines(limits) {
+            let line = harmless(&line);
+            if is_warning { printer.warn(&line) } else { printer.say(&line) }
+        }
+    }
+
     /// Lines for people, and whether each is a warning.
-    pub(crate) fn lines(&self, limits: &Limits) -> Vec<(bool, String)> {
+    fn lines(&self, limits: &Limits) -> Vec<(bool, String)> {
         let mut lines: Vec<(bool, String)> = self
             .power
             .iter()

@@ -78,8 +78,7 @@ impl Measured {
         for case in chosen {
             let answer = cases.rows.get(*case).and_then(|row| answers.remove(&row.number));
             if let Some(answer) = answer {
-                let item =
-                    Item { case: *case, repeat, confirming, answer, scores: Vec::new(), unasked: false };
+                let item = Item { case: *case, repeat, confirming, answer, scores: Vec::new(), unasked: false };
                 measured.items.push(item);
             }
         }
@@ -185,7 +184,7 @@ impl Measuring<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let name = format!("{}{}", self.prefix, flows::file_name(&bound.evaluator.name));
+        let name = format!("{}{}", self.prefix, own_name(&bound.evaluator.name));
         let run = RunId(format!("{}-{name}", record.id).into());
         let (file, hash) = write_rows(&record.folder, &name, &rows)?;
         let (prepared, choices) = flows::prepare(stages.session, &bound.evaluator, self.target, &record.folder)?;
@@ -224,6 +223,13 @@ impl Measuring<'_> {
         }
         Ok(())
     }
+}
+
+/// What the batches of an evaluator are called: not as those of the target, nor as those of another round.
+fn own_name(evaluator: &str) -> String {
+    let name = flows::file_name(evaluator);
+    let is_taken = ["target", "baseline", "look", "again", "of-"].iter().any(|taken| name.starts_with(taken));
+    if is_taken { format!("of-{name}") } else { name }
 }
 
 /// What a case is to an evaluator.

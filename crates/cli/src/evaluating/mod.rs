@@ -1,9 +1,10 @@
 //! Evaluations: batches of a flow and of its judges become scores, and scores become a receipt.
 //!
 //! ```text
-//! evaluation.yaml, flags ─► Declaration ─► target: a batch for each repeat ─┐
-//!                                          judges: a batch for each        ─┼─► measure ─► Evidence ─► gate ─► receipt.json
-//! receipts that are kept ─► baseline ──────────────────────────────────────┘                    └─► evaluation_results.json
+//!                                       ┌─ rounds: up to each look, and cases that fell once more ─┐
+//! evaluation.yaml, flags ─► Declaration ─► target: a batch for each repeat ─┐                        │
+//!                                       │  judges: a batch for each        ─┼─► measure ─► Evidence ─┴► gate ─► receipt.json
+//! receipts that are kept ─► baseline ──────────────────────────────────────┘                          └─► evaluation_results.json
 //! ```
 //!
 //! All of it stands in `.sluicegate/evaluations/ID/`. Its batches are ordinary runs with names that follow from ID: an
@@ -36,7 +37,7 @@ pub(crate) use limits::Limits;
 pub(crate) use measure::Measured;
 use measure::Measuring;
 pub(crate) use record::{Record, Wanted, write_whole};
-pub(crate) use report::{latencies, metric_lines, results};
+pub(crate) use report::{costs, latencies, metric_lines, results};
 pub(crate) use rounds::{Arms, Round, Rounds};
 use stage::{Rows, Stage};
 pub(crate) use stage::{Stages, changed};

@@ -44,8 +44,7 @@ impl Round {
         let order = case_order(count, seed);
         let turn: HashMap<usize, usize> = order.iter().enumerate().map(|(turn, case)| (*case, turn)).collect();
         let first = first_cases(policy, selections);
-        let first: Vec<usize> =
-            order.iter().copied().filter(|case| first.contains(&cases.rows[*case].key)).collect();
+        let first: Vec<usize> = order.iter().copied().filter(|case| first.contains(&cases.rows[*case].key)).collect();
         let mut is_measured = vec![false; count];
         let of = looks.len() as u32;
         let mut rounds = Vec::new();
@@ -98,6 +97,8 @@ pub(crate) struct Arms {
     pub(crate) stopped: Option<Stopped>,
     /// How many batches of cases that fell there were.
     draws: u32,
+    /// Whether such batches can be: what was recorded without them is replayed without them.
+    can_draw: bool,
 }
 
 /// How often cases that fell run again where their answers do not come: an error is no answer.
@@ -112,6 +113,7 @@ impl Arms {
             target_usd: Some(0.0),
             stopped: None,
             draws: 0,
+            can_draw: true,
         }
     }
 
@@ -215,7 +217,7 @@ impl Rounds<'_> {
             let missing = self.missing(arms, wanted(arms));
             let draws = missing.values().copied().max().unwrap_or_default();
             for draw in 0..draws {
-                if arms.stopped.is_some() {
+                if arms.stopped.is_some() || !arms.can_draw {
                     return Ok(());
                 }
                 let cases: Vec<usize> =
@@ -253,6 +255,12 @@ impl Rounds<'_> {
         let prefix = format!("again-{}-", arms.draws);
         // In a round of its own, so that it is never taken for all of the data.
         let again = Round { look: round.look.or(Some([1, 1])), cases, ahead: Vec::new() };
+        let replayed = record.manner_of(repeat).kept.replay;
+        if replayed.is_some_and(|folder| !folder.is_dir()) {
+            stages.session.printer().warn("cases that fell do not run again: no such replies were recorded");
+            arms.can_draw = false;
+            return Ok(());
+        }
         stages.limits.begin_round();
         let run = self.ask(arms, &format!("{prefix}target"), repeat, &again, stages, record)?;
         if arms.stopped == Some(Stopped::Interrupted) {
@@ -302,13 +310,6 @@ impl Rounds<'_> {
     }
 
     fn measuring<'m>(&'m self, prefix: &'m str, draw: u32) -> Measuring<'m> {
-        Measuring {
-            bound: self.bound,
-            target: self.target,
-            cases: self.cases,
-            store: self.store,
-            prefix,
-            draw,
-        }
+        Measuring { bound: self.bound, target: self.target, cases: self.cases, store: self.store, prefix, draw }
     }
 }

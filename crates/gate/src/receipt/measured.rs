@@ -94,8 +94,7 @@ impl BaselineInfo {
         if baseline == candidate {
             return;
         }
-        self.served_models =
-            Some(ServedModels { baseline: baseline.to_owned(), candidate: candidate.to_owned() });
+        self.served_models = Some(ServedModels { baseline: baseline.to_owned(), candidate: candidate.to_owned() });
         let word = "served_model";
         if compatible_on.iter().any(|part| part == word) && !self.changed.iter().any(|part| part == word) {
             self.changed.push(word.to_owned());

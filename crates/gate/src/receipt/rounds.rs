@@ -67,7 +67,8 @@ impl Rounds {
                 (Ended::Budget, left) => format!("; {left} were not measured"),
                 (_, left) => format!("; {left} were not needed"),
             };
-            notes.push(format!("decided at look {look} of {of}, after {measured} of {} cases: {why}{left}", self.cases));
+            notes
+                .push(format!("decided at look {look} of {of}, after {measured} of {} cases: {why}{left}", self.cases));
         }
         if self.confirming_answers > 0 {
             let plural = |count: u64| if count == 1 { "" } else { "s" };
