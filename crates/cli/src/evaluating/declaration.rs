@@ -93,10 +93,6 @@ impl Declaration {
         if let Some(repeats) = wanted.repeats {
             spec.target.repeats = repeats;
         }
-        if spec.policy.sequential.is_some() {
-            session.printer().warn("`sequential` is not followed yet: there is one look, at the end");
-            spec.policy.sequential = None;
-        }
         let environment_name = environment.environment_name().map(ToOwned::to_owned);
         let target = match &spec.target.flow {
             Some(path) => session.flow(&project.resolve(path).display().to_string(), environment_name.as_deref())?,

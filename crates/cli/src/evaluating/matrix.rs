@@ -22,7 +22,7 @@ use sluicegate_model::ConnectionName;
 use sluicegate_value::hash::sha256_of_parts;
 
 use super::record::PARTS;
-use super::{Declaration, Record, changed};
+use super::{Declaration, Limits, Record, changed};
 use crate::batch::node_flags;
 use crate::error::CliError;
 use crate::exit::{Exit, gravity};
@@ -53,8 +53,8 @@ pub(crate) struct Grid {
 /// What came of a cell.
 pub(crate) struct CellDone {
     pub(crate) exit: Exit,
-    /// What all cells have spent until now.
-    pub(crate) spent: f64,
+    /// What is left for the cells after it; `None` if nothing was asked yet.
+    pub(crate) limits: Option<Limits>,
 }
 
 /// What came of all cells.
@@ -62,6 +62,7 @@ pub(crate) struct GridDone {
     pub(crate) matrix: table::Matrix,
     /// The receipt of the cell whose verdict counts.
     pub(crate) receipt: Receipt,
+    pub(crate) limits: Option<Limits>,
 }
 
 impl Variation {
@@ -205,14 +206,14 @@ impl Grid {
         Ok(Some(Self { matrix, cells, flow: target.name.clone(), environment }))
     }
 
-    /// Evaluates cell by cell; `None` if it was interrupted. `one` evaluates a cell, given what was spent before, and
+    /// Evaluates cell by cell; `None` if it was interrupted. `one` evaluates a cell, given what those before it left, and
     /// leaves its receipt in the folder of its record.
     pub(crate) fn evaluate(
         &self,
         session: &Session,
         policy: &Policy,
         record: &mut Record,
-        mut one: impl FnMut(&mut Record, &Variation, f64) -> Result<CellDone, CliError>,
+        mut one: impl FnMut(&mut Record, &Variation, Option<Limits>) -> Result<CellDone, CliError>,
     ) -> Result<Option<GridDone>, CliError> {
         let fingerprint = sha256_of_parts(self.cells.iter().map(|cell| cell.name.as_str()));
         if !record.fingerprint.is_empty() && record.fingerprint != fingerprint {
@@ -222,16 +223,16 @@ impl Grid {
         record.save()?;
         let printer = session.printer();
         let mut measured: Vec<(MatrixCell, Arm, Receipt)> = Vec::new();
-        let mut spent = 0.0;
+        let mut limits = None;
         for (at, cell) in self.cells.iter().enumerate() {
             let words = format!("cell {} of {}: {}", at + 1, self.cells.len(), cell.name);
             printer.say(&printer.painter().dim(&crate::terminal::harmless(&words)));
             let mut part = record.part(&format!("cell-{}", at + 1))?;
-            let done = one(&mut part, cell, spent)?;
+            let done = one(&mut part, cell, limits)?;
             if done.exit == Exit::Interrupted {
                 return Ok(None);
             }
-            spent = done.spent;
+            limits = done.limits;
             let receipt = read_receipt(session, &part.folder)?;
             let place = format!("{PARTS}/cell-{}/receipt.json", at + 1);
             let arm = receipt.evidence.as_ref().map(|evidence| evidence.candidate.clone()).unwrap_or_default();
@@ -241,10 +242,15 @@ impl Grid {
                 break;
             }
         }
-        Ok(self.compared(policy, measured))
+        Ok(self.compared(policy, measured, limits))
     }
 
-    fn compared(&self, policy: &Policy, measured: Vec<(MatrixCell, Arm, Receipt)>) -> Option<GridDone> {
+    fn compared(
+        &self,
+        policy: &Policy,
+        measured: Vec<(MatrixCell, Arm, Receipt)>,
+        limits: Option<Limits>,
+    ) -> Option<GridDone> {
         let candidate_at = self.matrix.candidate_at();
         let decided_at = decided_at(candidate_at, &measured)?;
         let (cells, (arms, mut receipts)): (Vec<_>, (Vec<_>, Vec<_>)) =
@@ -280,7 +286,7 @@ impl Grid {
             cells,
             pairs,
         };
-        Some(GridDone { matrix, receipt })
+        Some(GridDone { matrix, receipt, limits })
     }
 }
 

@@ -18,6 +18,7 @@ mod evaluate_affected;
 mod evaluate_judges;
 mod evaluate_lock;
 mod evaluate_matrix;
+mod evaluate_rounds;
 mod faults;
 mod fixture;
 mod gate;

@@ -17,8 +17,10 @@ pub fn differences(metrics: &[Metric], reference: &Arm, other: &Arm, alpha: f64,
         evidence: &evidence,
         facts: &facts,
         candidate: Table::of(other),
+        confirmed: Table::of(other),
         baseline: Some(Table::of(reference)),
         alpha,
+        ahead: std::collections::BTreeSet::new(),
     };
     metrics.iter().map(|metric| difference(&judging, metric)).collect()
 }
@@ -40,7 +42,7 @@ fn difference(judging: &Judging<'_>, metric: &Metric) -> Difference {
     let counts = pairs.counts();
     (found.worse, found.better) = (counts.worse as u64, counts.better as u64);
     // Both ends together: each may miss with half of the chance.
-    match pairs.bounds(judging, 1.0 - judging.alpha / 2.0) {
+    match pairs.bounds(pairs.drawn(judging).as_ref(), 1.0 - judging.alpha / 2.0) {
         Ok((interval, seed)) => {
             found.estimate = Some(interval.estimate);
             (found.lower, found.upper) = (Some(interval.lower), Some(interval.upper));
