@@ -8,11 +8,13 @@ use sluicegate_gate::judge::{Facts, judge, unchanged};
 use sluicegate_gate::{About, Costs, Evidence, Hashes, Receipt, Stopped};
 use sluicegate_value::hash::sha256_of_parts;
 
+use super::run::check_address;
 use crate::batch::{Data, Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
     Baseline, Cases, Declaration, Earlier, Git, Measured, Measuring, Record, Rows, Seeker, Stage, Stages, Wanted,
-    age_seconds, changed, deployment, file_name, fingerprints, latencies, metric_lines, results, write_whole,
+    age_seconds, changed, deployment, file_name, fingerprints, latencies, metric_lines, note_traces, results,
+    tell_cases, write_whole,
 };
 use crate::exit::Exit;
 use crate::gating::{Reports, publish};
@@ -92,6 +94,10 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     json: bool,
 
+    /// Send OpenTelemetry traces, to ENDPOINT or where the config and OTEL_* variables say (else http://localhost:4318)
+    #[arg(long = "deploy_traces", value_name = "ENDPOINT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    deploy_traces: Option<String>,
+
     #[command(flatten)]
     reports: Reports,
 }
@@ -101,6 +107,7 @@ pub(crate) fn evaluate(session: &Session, args: &EvaluateArgs) -> Result<Exit, C
     if let Some(most) = args.budget.filter(|most| !most.is_finite() || *most <= 0.0) {
         return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")));
     }
+    check_address(args.deploy_traces.as_deref())?;
     let manner = Manner {
         concurrency: args.concurrency,
         budget: args.budget,
@@ -230,6 +237,7 @@ impl<'a> Evaluation<'a> {
             budget: record.wanted.manner.budget.or(self.declaration.spec.budget.usd),
             spent: 0.0,
             interrupted,
+            deploy_traces: self.args.deploy_traces.as_deref(),
         };
         let spec = &self.declaration.spec;
         let store = session.store_of(self.declaration.target.environment.project())?.0;
@@ -269,6 +277,8 @@ impl<'a> Evaluation<'a> {
             return Ok(self.interrupted(record));
         }
         let environment = &self.declaration.target.environment;
+        let scored = (&self.cases, &measured);
+        tell_cases(session, &self.declaration.target, stages.deploy_traces, &record.id, &runs, scored)?;
         let metrics = spec.metrics(&|evaluator| deployment(evaluator, environment));
         let arm = measured.arm(spec, &self.cases);
         let (results, summaries) = results(spec, &bound, &self.cases, &measured, &metrics, &arm);
@@ -294,7 +304,8 @@ impl<'a> Evaluation<'a> {
             unpriced: measured.items.iter().filter(|item| item.answer.run.cost_usd.is_none()).count() as u64,
             budget_usd: stages.budget,
         };
-        let receipt = judge(policy, &evidence, &facts);
+        let mut receipt = judge(policy, &evidence, &facts);
+        note_traces(&mut receipt, &self.cases, &measured);
         session.printer().say(&harmless(&metric_lines(&summaries)));
         if stopped == Some(Stopped::Budget) {
             session.printer().say(&format!("go on with: sluicegate evaluate --resume {} --budget USD", record.id));

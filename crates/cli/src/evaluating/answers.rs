@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sluicegate_evaluate::RunFacts;
-use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId, SpanRef};
 use sluicegate_gate::Outcome;
 use sluicegate_model::FilterState;
 use sluicegate_store::{LineFilter, LineStatus, Store};
@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) outputs: Map,
     pub(crate) inputs: Option<Map>,
     pub(crate) run: RunFacts,
+    /// The line's span, if it is recorded.
+    pub(crate) span: Option<SpanRef>,
 }
 
 /// The lines of a batch that are over, by their numbers.
@@ -44,6 +46,7 @@ fn answer(events: &[Event]) -> Answer {
         outputs: Map::new(),
         inputs: None,
         run: RunFacts::default(),
+        span: None,
     };
     let mut filter = None;
     for event in events {
@@ -54,6 +57,7 @@ fn answer(events: &[Event]) -> Answer {
                 filter = reply.filter.as_ref().map(|filter| filter.state);
             }
             EventKind::LineFinished { end, usage, cost } => {
+                answer.span = event.trace.filter(|span| span.sampled);
                 answer.run.cost_usd = *cost;
                 answer.run.prompt_tokens = usage.input_tokens;
                 answer.run.completion_tokens = usage.output_tokens;

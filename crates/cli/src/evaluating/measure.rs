@@ -35,6 +35,13 @@ pub(crate) struct Item {
     pub(crate) scores: Vec<CaseScore>,
 }
 
+impl Item {
+    /// The trace of the answer, in hex; empty if none is recorded.
+    pub(crate) fn trace_id(&self) -> String {
+        self.answer.span.map_or_else(String::new, |span| format!("{:032x}", span.trace_id))
+    }
+}
+
 /// All answers of one arm, scored.
 #[derive(Default)]
 pub(crate) struct Measured {
@@ -71,7 +78,11 @@ impl Measured {
     pub(crate) fn arm(&self, spec: &EvaluationSpec, cases: &Cases) -> Arm {
         let cluster = spec.data.cluster.as_deref();
         Arm {
-            cases: self.items.iter().map(|item| results::case(&facts(&cases.rows, item), cluster, "")).collect(),
+            cases: self
+                .items
+                .iter()
+                .map(|item| results::case(&facts(&cases.rows, item), cluster, &item.trace_id()))
+                .collect(),
             scores: self.items.iter().flat_map(|item| &item.scores).map(|scored| scored.score.clone()).collect(),
         }
     }
@@ -191,7 +202,12 @@ pub(super) fn facts<'a>(rows: &'a [Row], item: &'a Item) -> CaseFacts<'a> {
     }
 }
 
-fn scores_of(bound: &BoundEvaluator, facts: &CaseFacts<'_>, answer: &Answer, judge_repeat: u32) -> Vec<CaseScore> {
+pub(super) fn scores_of(
+    bound: &BoundEvaluator,
+    facts: &CaseFacts<'_>,
+    answer: &Answer,
+    judge_repeat: u32,
+) -> Vec<CaseScore> {
     match &answer.outcome {
         Outcome::Answered if matches!(bound.evaluator.work(), Work::Embed(_)) => {
             match (vector(answer.outputs.get("one")), vector(answer.outputs.get("other"))) {
@@ -229,7 +245,7 @@ fn vector(value: Option<&Value>) -> Option<Vec<f64>> {
 }
 
 /// The rows of a batch for whoever wants to look: their file, and its hash.
-fn write_rows(folder: &Path, name: &str, rows: &[Map]) -> Result<(String, String), CliError> {
+pub(super) fn write_rows(folder: &Path, name: &str, rows: &[Map]) -> Result<(String, String), CliError> {
     let file = folder.join(format!("{name}.jsonl"));
     let text: String = rows.iter().map(|row| Value::from(row.clone()).to_json() + "\n").collect();
     write_whole(&file, &text)?;

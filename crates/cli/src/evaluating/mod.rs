@@ -20,6 +20,7 @@ mod measure;
 mod record;
 mod report;
 mod stage;
+mod tell;
 
 use answers::{Answer, answers_of};
 pub(crate) use baseline::{Baseline, Seeker, age_seconds};
@@ -32,3 +33,4 @@ pub(crate) use measure::{Measured, Measuring};
 pub(crate) use record::{Record, Wanted, write_whole};
 pub(crate) use report::{latencies, metric_lines, results};
 pub(crate) use stage::{Rows, Stage, Stages, changed};
+pub(crate) use tell::{note_traces, tell_cases};

@@ -30,6 +30,8 @@ pub(crate) struct Stages<'a> {
     /// What those before this one spent.
     pub(crate) spent: f64,
     pub(crate) interrupted: Pin<Box<dyn Future<Output = ()>>>,
+    /// `--deploy_traces`.
+    pub(crate) deploy_traces: Option<&'a str>,
 }
 
 /// A batch that may have begun.
@@ -124,7 +126,8 @@ impl Stage<'_> {
         let kept = Keepers::open(session, Some(&store), &self.manner.kept, self.prepared.plan())?;
         let progress = Progress::begin(session.printer(), stages.progress, before.0, before.1);
         let journal = Arc::new(journal);
-        let mut engine = self.prepared.engine(session, journal, vec![progress.listener()], None, &past_events)?;
+        let mut engine =
+            self.prepared.engine(session, journal, vec![progress.listener()], stages.deploy_traces, &past_events)?;
         engine.kept = kept.replies();
         engine.budget = stages.budget.map(|most| {
             let spent = stages.spent + before.1.cost.unwrap_or_default();

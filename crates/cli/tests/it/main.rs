@@ -15,6 +15,7 @@ mod docs;
 mod endpoints;
 mod evaluate;
 mod evaluate_judges;
+mod evaluate_traces;
 mod faults;
 mod fixture;
 mod gate;
