@@ -13,8 +13,8 @@ use crate::batch::{Data, Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
     Baseline, Cases, Declaration, Earlier, Git, Measured, Measuring, Record, Rows, Seeker, Stage, Stages, Wanted,
-    age_seconds, changed, deployment, file_name, fingerprints, latencies, metric_lines, note_traces, results,
-    tell_cases, write_whole,
+    age_seconds, calibrations_of, changed, deployment, file_name, fingerprints, latencies, metric_lines, note_traces,
+    results, stands_as_in, tell_cases, write_whole,
 };
 use crate::exit::Exit;
 use crate::gating::{Reports, publish};
@@ -226,7 +226,15 @@ impl<'a> Evaluation<'a> {
     /// Runs, scores, judges and tells.
     fn finish(&self, record: &mut Record, interrupted: Interrupted) -> Result<Exit, CliError> {
         let (session, policy) = (self.session, &self.declaration.spec.policy);
-        let same = self.baseline.receipt.as_ref().filter(|_| self.earlier.is_none());
+        let spec = &self.declaration.spec;
+        let environment = &self.declaration.target.environment;
+        let metrics = spec.metrics(&|evaluator| deployment(evaluator, environment));
+        let calibrations = calibrations_of(session, spec, environment);
+        let same = self
+            .baseline
+            .receipt
+            .as_ref()
+            .filter(|receipt| self.earlier.is_none() && stands_as_in(receipt, policy, &metrics, &calibrations));
         if let Some(mut receipt) = same.and_then(|receipt| unchanged(policy, receipt, &self.facts(record))) {
             receipt.about.costs = Costs::default();
             return self.publish(record, &receipt);
@@ -239,7 +247,6 @@ impl<'a> Evaluation<'a> {
             interrupted,
             deploy_traces: self.args.deploy_traces.as_deref(),
         };
-        let spec = &self.declaration.spec;
         let store = session.store_of(self.declaration.target.environment.project())?.0;
         let available = self.declaration.available(&self.cases.columns, self.prepared.plan());
         let bound = spec.bind(&available)?;
@@ -276,10 +283,8 @@ impl<'a> Evaluation<'a> {
         if stopped == Some(Stopped::Interrupted) {
             return Ok(self.interrupted(record));
         }
-        let environment = &self.declaration.target.environment;
         let scored = (&self.cases, &measured);
         tell_cases(session, &self.declaration.target, stages.deploy_traces, &record.id, &runs, scored)?;
-        let metrics = spec.metrics(&|evaluator| deployment(evaluator, environment));
         let arm = measured.arm(spec, &self.cases);
         let (results, summaries) = results(spec, &bound, &self.cases, &measured, &metrics, &arm);
         write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;
@@ -289,6 +294,7 @@ impl<'a> Evaluation<'a> {
             candidate: arm,
             baseline,
             selections: selections(&policy.expressions(), rows)?,
+            calibrations,
             stopped: stopped.filter(|_| spec.budget.exhausted == Exhausted::Aborted),
             ..Evidence::default()
         };

@@ -147,8 +147,9 @@ impl Measuring<'_> {
         let name = format!("{}{}", self.prefix, flows::file_name(&bound.evaluator.name));
         let run = RunId(format!("{}-{name}", record.id).into());
         let (file, hash) = write_rows(&record.folder, &name, &rows)?;
-        let (prepared, choices) = flows::prepare(stages.session, &bound.evaluator, self.target, &record.folder)?;
         let manner = record.wanted.manner.clone();
+        let (evaluator, folder) = (&bound.evaluator, &record.folder);
+        let (prepared, choices) = flows::prepare(stages.session, evaluator, self.target, folder, manner.concurrency)?;
         let stage = Stage {
             name,
             run: run.clone(),

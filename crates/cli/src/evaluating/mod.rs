@@ -11,11 +11,13 @@
 
 mod answers;
 mod baseline;
+mod calibration;
 mod cases;
 mod declaration;
 mod fingerprints;
 mod flows;
 mod git;
+mod labels;
 mod measure;
 mod record;
 mod report;
@@ -24,11 +26,13 @@ mod tell;
 
 use answers::{Answer, answers_of};
 pub(crate) use baseline::{Baseline, Seeker, age_seconds};
+pub(crate) use calibration::{KeptCalibration, advice, calibrations_of, environment_of, stands_as_in};
 pub(crate) use cases::Cases;
 pub(crate) use declaration::{Declaration, Earlier};
 pub(crate) use fingerprints::fingerprints;
 pub(crate) use flows::{deployment, file_name};
 pub(crate) use git::Git;
+pub(crate) use labels::{Labels, Readings};
 pub(crate) use measure::{Measured, Measuring};
 pub(crate) use record::{Record, Wanted, write_whole};
 pub(crate) use report::{latencies, metric_lines, results};

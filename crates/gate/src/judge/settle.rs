@@ -11,6 +11,7 @@ pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &
     let advisory: Vec<Option<Vec<String>>> =
         findings.iter().map(|finding| shortcomings(judging, finding, invalid)).collect();
     adjust(judging, findings, &advisory);
+    let mut hinted = std::collections::BTreeSet::new();
     for (finding, advisory) in findings.iter_mut().zip(advisory) {
         let verdict = verdict(judging, finding);
         finding.result.verdict = verdict;
@@ -37,6 +38,11 @@ pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &
             finding.result.verdict = RuleVerdict::Advisory;
             finding.result.blocks = false;
             finding.result.words.push_str(&format!(" (advice only: its judge is not calibrated, {})", why.join(", ")));
+            let told = finding.result.metric.as_ref().map(|metric| (metric.clone(), judging.how_to_calibrate(metric)));
+            if let Some((metric, how)) = told.filter(|(metric, _)| !hinted.contains(metric)) {
+                finding.warning.get_or_insert(how);
+                hinted.insert(metric);
+            }
         }
     }
 }
@@ -52,6 +58,19 @@ pub(super) fn alpha_at_look(policy: &Policy, look: Option<[u32; 2]>) -> f64 {
     let found = looks.ok().and_then(|looks| Some(looks.get((at as usize).checked_sub(1)?)?.nominal_alpha));
     // A look that is none of those that were planned may decide next to nothing.
     found.unwrap_or(f64::MIN_POSITIVE.sqrt()).max(1e-12)
+}
+
+impl Judging<'_> {
+    /// What makes the rules of a judged metric block: a record of how its judge agrees with people.
+    fn how_to_calibrate(&self, metric: &crate::MetricName) -> String {
+        let environment = self.facts.environment.as_ref().map(|name| format!(" -e {name}")).unwrap_or_default();
+        let known = self.policy.calibration.get(metric).is_some_and(|limits| limits.labels.is_some());
+        let labels = if known { "" } else { " --labels FILE" };
+        format!(
+            "rules on `{metric}` give advice only: sluicegate calibrate {}{environment} --judge {metric}{labels}",
+            self.facts.flow
+        )
+    }
 }
 
 /// Why a rule may only advise; `None` if it may block.
