@@ -23,6 +23,10 @@ pub struct Evidence {
     /// What is known of the judges, by metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub calibrations: BTreeMap<MetricName, Calibration>,
+    /// Cases that were measured ahead of their turn, because they are critical: rules on single cases count them, means
+    /// do not, since they are no random sample. Only where there are several looks, and then until their turn has come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<CaseKey>,
     /// Why measuring ended before all cases were measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,

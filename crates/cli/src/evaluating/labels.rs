@@ -13,6 +13,7 @@ use sluicegate_evaluate::{Available, BoundEvaluator, CaseFacts, EvaluationSpec, 
 use sluicegate_events::RunId;
 use sluicegate_gate::calibration::Labelled;
 use sluicegate_gate::{Metric, Missing, Outcome, ScoreValue, Stopped};
+use sluicegate_source::Problem;
 use sluicegate_store::Store;
 use sluicegate_value::{Map, Value};
 
@@ -69,7 +70,7 @@ impl Labels {
         };
         let (mut rows, mut human, mut unlabelled) = (Vec::new(), Vec::new(), 0);
         for mut row in std::mem::take(&mut cases.rows) {
-            let label = row.columns.remove(&*column).unwrap_or_default();
+            let label = row.columns.remove(&column).unwrap_or_default();
             match number_of(&label, metric) {
                 Ok(Some(label)) => {
                     human.push(label);
@@ -101,7 +102,8 @@ impl Labels {
         record: &mut Record,
     ) -> Result<Readings, CliError> {
         let sides = Sides::of(evaluator, &self.cases.columns)?;
-        let bound = BoundEvaluator::bind(evaluator, &spec.file, &sides.available(&self.cases.columns))?;
+        let bound = BoundEvaluator::bind(evaluator, &spec.file, &sides.available(&self.cases.columns));
+        let bound = bound.map_err(|problems| self.unfed(evaluator, &problems))?;
         let store = stages.session.store_of(target.project())?.0;
         let mut readings = Readings { usd: Some(0.0), ..Readings::default() };
         let mut scores: Vec<Vec<Option<f64>>> = vec![Vec::new(); self.cases.rows.len()];
@@ -132,6 +134,20 @@ impl Labels {
         let asked = self.human.iter().zip(scores).filter(|(_, scores)| !scores.is_empty());
         readings.labelled = asked.map(|(human, judge)| Labelled { human: *human, judge }).collect();
         Ok(readings)
+    }
+
+    /// Why the labels are none for this judge, in words of their file.
+    fn unfed(&self, evaluator: &Evaluator, problems: &[Problem]) -> CliError {
+        let quoted = |names: &mut dyn Iterator<Item = &Arc<str>>| {
+            names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        let columns = quoted(&mut self.cases.columns.known.iter());
+        let needed = quoted(&mut evaluator.inputs.iter().filter(|input| input.required).map(|input| &input.name));
+        let error = CliError::misused(format!("`{}` lacks what judge `{}` reads", self.cases.shown, evaluator.name));
+        problems
+            .iter()
+            .fold(error, |error, problem| error.cause(problem.message.clone()))
+            .hint(format!("the judge reads {needed}; besides the labels there are the columns {columns}"))
     }
 
     fn draw(
@@ -267,7 +283,7 @@ impl Sides {
     fn maps(&self, columns: &Map) -> Maps {
         let mut maps = Maps { data: columns.clone(), target: columns.clone(), baseline: Map::new() };
         for (side, path, input) in &self.0 {
-            let Some(value) = columns.get(&**input) else { continue };
+            let Some(value) = columns.get(input) else { continue };
             let map = match side {
                 Side::Data | Side::RunInputs => &mut maps.data,
                 Side::Target => &mut maps.target,

@@ -9,6 +9,7 @@ mod batch_kills;
 mod batch_project;
 mod batch_size;
 mod batch_stops;
+mod calibrate;
 mod check;
 mod commands;
 mod docs;
