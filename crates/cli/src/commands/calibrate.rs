@@ -10,6 +10,7 @@ use sluicegate_flow::files::DiskFiles;
 use sluicegate_gate::Stopped;
 use sluicegate_gate::calibration::{Agreement, Options, record};
 use sluicegate_gate::policy::CalibrationLimits;
+use sluicegate_gate::projection::terminal::defused;
 use sluicegate_source::SourceFile;
 use sluicegate_value::hash::sha256_of_parts;
 use sluicegate_value::{Map, Value, json};
@@ -356,13 +357,15 @@ impl Judge {
             printer.data(&Value::from(map).to_json_pretty())?;
             return Ok(Exit::Done);
         }
-        printer.data(&harmless(&shown(&kept, limits, labels, readings)))?;
-        printer.data("")?;
-        printer.data(&harmless(&match &against[..] {
-            [] => format!("rules on `{metric}` may block"),
-            against => format!("rules on `{metric}` give advice only: {}", against.join("; ")),
-        }))?;
-        printer.data(&format!("record: {}", harmless(&place)))?;
+        let mut text = shown(&kept, limits, labels, readings);
+        text.push_str(&match &against[..] {
+            [] => format!("\n\nrules on `{metric}` may block"),
+            against => format!("\n\nrules on `{metric}` give advice only: {}", against.join("; ")),
+        });
+        text.push_str(&format!("\nrecord: {place}"));
+        // Judges and labels may be a stranger's, and a build's runner looks for commands in all that is printed.
+        let lines: Vec<String> = text.lines().map(|line| defused(&harmless(line))).collect();
+        printer.data(&lines.join("\n"))?;
         Ok(Exit::Done)
     }
 }
@@ -418,7 +421,8 @@ fn shown(kept: &KeptCalibration, limits: &CalibrationLimits, labels: &Labels, re
         ]),
     ];
     let model = kept.model.as_deref().unwrap_or("the prompt's own model");
-    let mut text = format!("judge {} ({model}, {}) and labels of {}\n\n", kept.judge, kept.prompt, kept.labels.0);
+    let of = format!("judge {} ({model}, {}) and labels of {}", kept.judge, kept.prompt, kept.labels.0);
+    let mut text = of.replace(['\n', '\r'], " ") + "\n\n";
     text.push_str(&table(&["", "FOUND", "95 % EACH WAY", "WANTED", ""], rows));
     if let Some(confusion) = &found.confusion {
         let mut header = vec!["people ↓ judge →".to_owned()];
@@ -444,6 +448,7 @@ fn shown(kept: &KeptCalibration, limits: &CalibrationLimits, labels: &Labels, re
     if let Some(usd) = readings.usd.filter(|usd| *usd > 0.0) {
         notes.push(format!("cost: ${usd:.4}"));
     }
+    notes.iter_mut().for_each(|note| *note = note.replace(['\n', '\r'], " "));
     if !notes.is_empty() {
         text.push_str(&format!("\n\n{}", notes.join("\n")));
     }

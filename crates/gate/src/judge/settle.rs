@@ -38,10 +38,12 @@ pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &
             finding.result.verdict = RuleVerdict::Advisory;
             finding.result.blocks = false;
             finding.result.words.push_str(&format!(" (advice only: its judge is not calibrated, {})", why.join(", ")));
-            let told = finding.result.metric.as_ref().map(|metric| (metric.clone(), judging.how_to_calibrate(metric)));
-            if let Some((metric, how)) = told.filter(|(metric, _)| !hinted.contains(metric)) {
-                finding.warning.get_or_insert(how);
-                hinted.insert(metric);
+            // One rule of each judge says what can be done about it.
+            if let Some(metric) = finding.result.metric.clone()
+                && finding.warning.is_none()
+                && hinted.insert(metric.clone())
+            {
+                finding.warning = Some(judging.how_to_calibrate(&metric));
             }
         }
     }
