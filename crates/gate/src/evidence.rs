@@ -52,6 +52,10 @@ pub struct Case {
     /// Which of the target's answers to the case, from 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeat: u32,
+    /// Whether the case was answered once more because it fell: rules on single cases read such an answer, means do not.
+    /// (Only what fell is drawn again: with those draws a mean would be too good.)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirming: bool,
     /// Cases of one cluster (from one article, say) are not independent of one another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -159,6 +163,7 @@ impl Case {
             key: key.into(),
             line: None,
             repeat: 0,
+            confirming: false,
             cluster: None,
             outcome: Outcome::Answered,
             input: String::new(),

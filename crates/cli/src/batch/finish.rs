@@ -8,6 +8,7 @@ use sluicegate_events::RunStatus;
 use sluicegate_executor::batch::{BatchReport, Stopped};
 use sluicegate_value::{Map, Value};
 
+use super::Worked;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::prepared::Prepared;
@@ -16,21 +17,17 @@ use crate::terminal::{harmless, show_duration, show_tokens};
 
 /// What a batch leaves for people and scripts.
 pub(crate) struct Ended<'a> {
-    pub(crate) report: &'a BatchReport,
+    pub(crate) worked: &'a Worked,
     /// Where the outputs are.
     pub(crate) output: Option<PathBuf>,
-    pub(crate) took: Duration,
     pub(crate) json: bool,
-    /// Whether all failures were told when they happened.
-    pub(crate) told_failures: bool,
-    /// What of the cache or a cassette could not be kept.
-    pub(crate) warnings: Vec<String>,
 }
 
 /// Says how it ended.
 pub(crate) fn finish(session: &Session, prepared: &Prepared, ended: &Ended<'_>) -> Result<Exit, CliError> {
     let printer = session.printer();
-    let Ended { report, output, took, json, told_failures, warnings } = ended;
+    let Ended { worked, output, json } = ended;
+    let Worked { report, took, told_failures, warnings } = worked;
     let paint = printer.painter();
     let mut parts = vec![prepared.flow.name.clone()];
     parts.extend(prepared.flow.environment.environment_name().map(ToOwned::to_owned));

@@ -14,6 +14,7 @@ mod progress;
 mod provider_batch;
 mod run_file;
 mod run_folder;
+mod work;
 
 pub(crate) use asked::{Asked, OnBadLine};
 pub(crate) use data::Data;
@@ -24,3 +25,4 @@ pub(crate) use progress::{Progress, ProgressStyle};
 pub(crate) use provider_batch::{cancel_batches, keep_batches, provider_batches, tell_open_batches};
 pub(crate) use run_file::{RunFile, node_flags, nodes_from_map, nodes_to_map};
 pub(crate) use run_folder::{RunFolder, write_output_rows};
+pub(crate) use work::{Before, Work, Worked, going_on, last_end, recorded_data};

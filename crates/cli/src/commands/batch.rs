@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sluicegate_dataset::MappingEntry;
-use sluicegate_events::{Event, EventKind, LineCounts, PlanHashes, RunId, RunStatus, RunSummary, Spent};
-use sluicegate_executor::batch::{BatchOptions, BatchPast, BatchReport, BatchStart, MaxFailures};
+use sluicegate_events::{Event, EventKind, LineCounts, PlanHashes, RunId, RunStatus, RunSummary};
+use sluicegate_executor::batch::{BatchOptions, BatchStart, MaxFailures};
 use sluicegate_executor::{Budget, NewRun};
 use sluicegate_flow::bind::Setting;
 use sluicegate_providers::ProviderBatches;
@@ -16,15 +16,15 @@ use sluicegate_value::{Map, Value, duration};
 use super::run::{check_address, refuse_changes, remembered, variant};
 use super::runs::{last_aggregation, store_error};
 use crate::batch::{
-    Asked, Data, Ended, Manner, OnBadLine, OutputPlace, Progress, ProgressStyle, RunFile, RunFolder, below,
-    cancel_batches, finish, keep_batches, node_flags, nodes_from_map, nodes_to_map, provider_batches,
-    tell_open_batches, write_outputs,
+    Asked, Before, Data, Ended, Manner, OnBadLine, OutputPlace, ProgressStyle, RunFile, RunFolder, Work, below,
+    cancel_batches, finish, going_on, keep_batches, last_end, node_flags, nodes_from_map, nodes_to_map,
+    provider_batches, recorded_data, tell_open_batches, write_outputs,
 };
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::read_inputs;
 use crate::interrupt;
-use crate::keepers::{Keepers, KeptArgs};
+use crate::keepers::KeptArgs;
 use crate::prepared::{Choices, Prepared, one};
 use crate::session::{Flow, Session};
 use crate::terminal::show_problems;
@@ -184,9 +184,6 @@ fn dollars(text: &str) -> Result<f64, String> {
     }
 }
 
-/// How far apart the journal's commits are at least. Each line waits for two of them, while others use the endpoint.
-const BETWEEN_COMMITS: Duration = Duration::from_millis(2);
-
 /// Runs a flow over a data set, or goes on with that.
 pub(crate) fn batch(session: &Session, args: BatchArgs) -> Result<Exit, CliError> {
     check_address(args.deploy_traces.as_deref())?;
@@ -279,7 +276,7 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
         let recorded = data.recorded();
         let before =
             Before { lines: LineCounts { left: recorded.lines, ..LineCounts::default() }, ..Before::default() };
-        let work = Work {
+        let whole = Whole {
             session,
             args,
             manner: &manner,
@@ -290,7 +287,7 @@ fn begin(session: &Session, args: &BatchArgs) -> Result<Exit, CliError> {
             place: &place,
             options: &options,
         };
-        work.run(journal, BatchStart::New { run: new, data: recorded }, before, interrupted)
+        whole.run(journal, BatchStart::New { run: new, data: recorded }, &before, interrupted)
     })();
     prepared.close();
     done
@@ -363,18 +360,14 @@ fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, 
         let spool = spool_place(&store, &id)?;
         let data = Data::prepare(session, &prepared, &asked, &spool)?;
         let recorded = data.recorded();
-        let then = past.run_events.iter().rev().find_map(|event| match &event.kind {
-            EventKind::BatchStarted { data } => Some(data.clone()),
-            _ => None,
-        });
-        let then = then.unwrap_or_default();
+        let then = recorded_data(&past.run_events).cloned().unwrap_or_default();
         if !args.allow_changed {
             let now = prepared.hashes();
             refuse_batch_changes(&hashes, &now, then.hash != recorded.hash, &id)?;
         }
         let (completed, failed) = (past.totals.completed.lines, past.totals.failed.lines);
         let left = recorded.lines.saturating_sub(completed + failed);
-        let runs_again = left > 0 || (args.failed && failed > 0) || !is_over(&past.run_events);
+        let runs_again = left > 0 || (args.failed && failed > 0) || last_end(&past.run_events).is_none();
         let place = output_place(&manner, &store, &id);
         if !runs_again {
             // Its process may have died before it wrote them, or the disk was full.
@@ -391,32 +384,9 @@ fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, 
         place.open()?;
         run_folder(session, args).map_or(Ok(()), |folder| folder.open())?;
         keep_batches(session, choices.provider_batch.as_ref(), &store, &id)?;
-        let before = Before {
-            lines: match args.failed {
-                true => LineCounts { completed, failed: 0, left: left + failed },
-                false => LineCounts { completed, failed, left },
-            },
-            spent: past.totals.all(),
-            events: past.run_events.clone(),
-        };
-        let changed = (then != recorded).then_some(recorded);
-        let mut begun = past.sets.begun;
-        past.sets.failed.iter().for_each(|line| {
-            begun.insert(line);
-        });
-        let start = BatchStart::Resume(BatchPast {
-            events: past.run_events,
-            last_seq: past.last_seq,
-            completed: past.sets.completed,
-            failed: past.sets.failed,
-            begun,
-            spent: past.totals.finished(),
-            spent_on_failed: past.totals.failed.spent,
-            lines: past.lines,
-            failed_again: args.failed,
-            changed,
-        });
-        let work = Work {
+        let changed = (then != recorded).then(|| recorded.clone());
+        let (start, before) = going_on(past, recorded.lines, args.failed, changed);
+        let whole = Whole {
             session,
             args,
             manner: &manner,
@@ -427,22 +397,14 @@ fn resume(session: &Session, args: &BatchArgs, asked_run: &str) -> Result<Exit, 
             place: &place,
             options: &options,
         };
-        work.run(journal, start, before, interrupted)
+        whole.run(journal, start, &before, interrupted)
     })();
     prepared.close();
     done
 }
 
-/// What was there before this process.
-#[derive(Default)]
-struct Before {
-    lines: LineCounts,
-    spent: Spent,
-    events: Vec<Event>,
-}
-
-/// A batch that is ready.
-struct Work<'a> {
+/// What a batch is done with, new or gone on with.
+struct Whole<'a> {
     session: &'a Session,
     args: &'a BatchArgs,
     manner: &'a Manner,
@@ -454,35 +416,32 @@ struct Work<'a> {
     options: &'a BatchOptions,
 }
 
-impl Work<'_> {
+impl Whole<'_> {
+    /// Runs what is to run, writes what came of it, and says how it ended.
     fn run(
         &self,
         journal: RunJournal,
         start: BatchStart,
-        before: Before,
+        before: &Before,
         interrupted: impl Future<Output = ()>,
     ) -> Result<Exit, CliError> {
-        let began = Instant::now();
-        let Self { session, args, manner, prepared, .. } = self;
-        journal.gather(BETWEEN_COMMITS);
-        let kept = Keepers::open(session, Some(self.store), &manner.kept, prepared.plan())?;
-        let progress = Progress::begin(session.printer(), args.progress, before.lines, before.spent);
-        let mut engine = prepared.engine(
+        let Self { session, args, manner, prepared, store, .. } = *self;
+        let work = Work {
             session,
-            Arc::new(journal),
-            vec![progress.listener()],
-            args.deploy_traces.as_deref(),
-            &before.events,
-        )?;
-        engine.kept = kept.replies();
-        engine.budget = manner
-            .budget
-            .map(|most| Arc::new(Budget::new(most, before.spent.cost.unwrap_or_default(), manner.assume_tokens)));
-        // As many lines wait for a provider's batch as it may hold.
-        let in_a_batch = self.batches.map_or(0, |batches| batches.size());
-        let lines_at_once = prepared.in_flight.saturating_mul(2).max(in_a_batch);
-        let options = BatchOptions { lines_at_once, ..self.options.clone() };
-        let report = prepared.run_batch(engine, start, self.data.lines()?, options, interrupted);
+            prepared,
+            manner,
+            store,
+            progress: args.progress,
+            budget: manner.budget.map(|most| {
+                let spent = before.spent.cost.unwrap_or_default();
+                Arc::new(Budget::new(most, spent, manner.assume_tokens))
+            }),
+            traces: args.deploy_traces.as_deref(),
+            lines_at_once: self.batches.map_or(0, |batches| batches.size()),
+            options: self.options,
+        };
+        let worked = work.run(journal, start, before, self.data.lines()?, interrupted)?;
+        let report = &worked.report;
         if let (Some(most), Some(cost)) = (manner.budget, report.spent.cost)
             && cost > most
         {
@@ -490,41 +449,18 @@ impl Work<'_> {
                 "${cost:.4} were spent of a budget of ${most:.4}: replies used more tokens than their requests allow"
             ));
         }
-        let told_failures = progress.told_all_failures();
-        drop(progress);
-        let warnings = kept.close();
-        self.finish(&report, began.elapsed(), told_failures, warnings)
-    }
-
-    fn finish(
-        &self,
-        report: &BatchReport,
-        took: Duration,
-        told_failures: bool,
-        warnings: Vec<String>,
-    ) -> Result<Exit, CliError> {
         let metrics: Map =
             report.metrics.iter().map(|(name, value)| (Arc::from(name.as_str()), value.clone())).collect();
-        let written = write_outputs(self.store, &report.run, self.place, &metrics);
-        let written = written.and_then(|()| match run_folder(self.session, self.args) {
-            Some(folder) => folder.write_ended(self.session, self.store, &report.run, self.prepared),
+        let written = write_outputs(store, &report.run, self.place, &metrics);
+        let written = written.and_then(|()| match run_folder(session, args) {
+            Some(folder) => folder.write_ended(session, store, &report.run, prepared),
             None => Ok(()),
         });
         let output = self.place.file().filter(|_| written.is_ok());
-        let ended = Ended { report, output, took, json: self.args.json, told_failures, warnings };
-        let exit = finish(self.session, self.prepared, &ended)?;
-        tell_open_batches(self.session, self.batches, &report.run);
+        let exit = finish(session, prepared, &Ended { worked: &worked, output, json: args.json })?;
+        tell_open_batches(session, self.batches, &report.run);
         written.map(|()| exit)
     }
-}
-
-/// Whether the batch said its end.
-fn is_over(events: &[Event]) -> bool {
-    let last = events
-        .iter()
-        .rev()
-        .find(|event| matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunResumed { .. }));
-    last.is_some_and(|event| matches!(event.kind, EventKind::RunFinished { .. }))
 }
 
 fn asked(session: &Session, flow: &Flow, args: &BatchArgs, file: &mut RunFile) -> Result<Asked, CliError> {

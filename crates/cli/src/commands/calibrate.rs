@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sluicegate_config::Environment;
 use sluicegate_evaluate::judge::built_in_names;
+use sluicegate_evaluate::spec::BudgetSpec;
 use sluicegate_evaluate::{EvaluationSpec, Evaluator, ReadContext, Work};
 use sluicegate_flow::files::DiskFiles;
 use sluicegate_gate::Stopped;
@@ -18,7 +19,8 @@ use sluicegate_value::{Map, Value, json};
 use crate::batch::{Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
-    Cases, KeptCalibration, Labels, Readings, Record, Stages, Wanted, changed, deployment, environment_of, write_whole,
+    Cases, KeptCalibration, Labels, Limits, Readings, Record, Stages, Wanted, changed, deployment, environment_of,
+    write_whole,
 };
 use crate::exit::Exit;
 use crate::gating::Declared;
@@ -166,8 +168,7 @@ pub(crate) fn calibrate(session: &Session, args: &CalibrateArgs) -> Result<Exit,
     let mut stages = Stages {
         session,
         progress: args.progress,
-        budget: record.wanted.manner.budget,
-        spent: 0.0,
+        limits: Limits::new(&BudgetSpec::default(), record.wanted.manner.budget),
         interrupted,
         deploy_traces: None,
     };

@@ -1,20 +1,20 @@
 //! `evaluate`: a flow over labelled data, scored, and judged by the rules of its evaluation file.
 
-use sluicegate_evaluate::Work;
+use sluicegate_evaluate::BoundEvaluator;
 use sluicegate_evaluate::results::selections;
 use sluicegate_evaluate::spec::Exhausted;
-use sluicegate_events::RunId;
-use sluicegate_gate::judge::{Facts, judge, unchanged};
-use sluicegate_gate::{About, Costs, Evidence, Hashes, Receipt, Stopped};
+use sluicegate_gate::judge::{Facts, judge, refused, to_confirm, unchanged};
+use sluicegate_gate::{About, Costs, Ended, Evidence, Hashes, Receipt, Stopped};
+use sluicegate_store::Store;
 use sluicegate_value::hash::sha256_of_parts;
 
 use super::run::check_address;
 use crate::batch::{Data, Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
-    Baseline, Cases, Declaration, Earlier, Git, Measured, Measuring, Record, Rows, Seeker, Stage, Stages, Wanted,
-    age_seconds, calibrations_of, changed, deployment, file_name, fingerprints, latencies, metric_lines, note_traces,
-    results, stands_as_in, tell_cases, write_whole,
+    Arms, Baseline, BeforeSpending, Cases, Declaration, Earlier, Git, Limits, Record, Round, Rounds, Seeker, Stages,
+    Wanted, age_seconds, calibrations_of, changed, costs, deployment, file_name, fingerprints, latencies, metric_lines,
+    note_traces, results, stands_as_in, tell_cases, write_whole,
 };
 use crate::exit::Exit;
 use crate::gating::{Reports, publish};
@@ -159,14 +159,6 @@ struct Evaluation<'a> {
     baseline: Baseline,
 }
 
-/// What the flow's batches came to.
-struct Answered {
-    runs: Vec<RunId>,
-    /// `None` if a price is not known.
-    usd: Option<f64>,
-    stopped: Option<Stopped>,
-}
-
 type Interrupted = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 impl<'a> Evaluation<'a> {
@@ -242,120 +234,147 @@ impl<'a> Evaluation<'a> {
         let mut stages = Stages {
             session,
             progress: self.args.progress,
-            budget: record.wanted.manner.budget.or(self.declaration.spec.budget.usd),
-            spent: 0.0,
+            limits: Limits::new(&spec.budget, record.wanted.manner.budget),
             interrupted,
             deploy_traces: self.args.deploy_traces.as_deref(),
         };
-        let store = session.store_of(self.declaration.target.environment.project())?.0;
+        if let Some(receipt) = self.before_spending(record, &stages.limits) {
+            return self.publish(record, &receipt);
+        }
+        let store = session.store_of(environment.project())?.0;
         let available = self.declaration.available(&self.cases.columns, self.prepared.plan());
         let bound = spec.bind(&available)?;
-        let Answered { runs, usd: target_usd, mut stopped } = self.target(&mut stages, record)?;
-        if stopped == Some(Stopped::Interrupted) {
-            return Ok(self.interrupted(record));
-        }
-        let measuring = Measuring {
-            bound: &bound,
-            target: &self.declaration.target.environment,
-            cases: &self.cases,
-            store: &store,
-            prefix: "",
-        };
-        let mut measured = Measured::of_runs(&self.cases, &store, &runs)?;
-        measuring.score(&mut measured, &mut stages, record)?;
-        let baseline = match &self.baseline.run {
-            Some(run) => {
-                let run = Earlier::find(session, run)?;
-                if run.data_hash != self.cases.hash {
-                    return Err(CliError::misused(format!("run `{}` was over other data", run.run)));
-                }
-                let mut measured = Measured::of_runs(&self.cases, &store, std::slice::from_ref(&run.run))?;
-                Measuring { prefix: "baseline-", ..measuring }.score(&mut measured, &mut stages, record)?;
-                stopped = measured.stopped.or(stopped);
-                Some(measured.arm(spec, &self.cases))
-            }
-            None => {
-                let receipt = self.baseline.receipt.as_ref();
-                receipt.and_then(|receipt| Some(receipt.evidence.as_ref()?.candidate.clone()))
-            }
-        };
-        stopped = measured.stopped.or(stopped);
-        if stopped == Some(Stopped::Interrupted) {
-            return Ok(self.interrupted(record));
-        }
-        let scored = (&self.cases, &measured);
-        tell_cases(session, &self.declaration.target, stages.deploy_traces, &record.id, &runs, scored)?;
-        let arm = measured.arm(spec, &self.cases);
-        let (results, summaries) = results(spec, &bound, &self.cases, &measured, &metrics, &arm);
-        write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;
         let rows = self.cases.rows.iter().map(|row| (&row.key, &row.columns));
-        let evidence = Evidence {
+        let mut evidence = Evidence {
             metrics,
-            candidate: arm,
-            baseline,
             selections: selections(&policy.expressions(), rows)?,
             calibrations,
-            stopped: stopped.filter(|_| spec.budget.exhausted == Exhausted::Aborted),
             ..Evidence::default()
         };
-        let is_judged = spec.evaluators.iter().any(|evaluator| evaluator.work() != Work::Pure);
-        let mut facts = self.facts(record);
-        facts.about.run = runs.first().map(ToString::to_string);
-        facts.about.latencies = latencies(&measured);
-        facts.about.costs = Costs {
-            target_usd,
-            judge_usd: measured.judges_usd.filter(|_| is_judged),
-            list_usd: target_usd.zip(measured.judges_usd).map(|(target, judges)| target + judges),
-            cached: measured.items.iter().filter(|item| item.answer.run.cached).count() as u64,
-            unpriced: measured.items.iter().filter(|item| item.answer.run.cost_usd.is_none()).count() as u64,
-            budget_usd: stages.budget,
-        };
-        let mut receipt = judge(policy, &evidence, &facts);
-        note_traces(&mut receipt, &self.cases, &measured);
+        let all = Round::all(policy, &self.cases, &evidence.selections, self.seed());
+        let rounds = self.rounds(record, &bound, &store)?;
+        let mut arms = Arms::new();
+        let mut receipt = None;
+        for round in &all {
+            rounds.measure(&mut arms, round, &mut stages, record)?;
+            if arms.stopped.is_none() && self.baseline.is_comparable(policy) {
+                let wanted = |arms: &Arms| to_confirm(policy, &self.evidence(&evidence, arms, round));
+                rounds.confirm(&mut arms, round, &wanted, &mut stages, record)?;
+            }
+            if arms.stopped == Some(Stopped::Interrupted) {
+                return Ok(self.interrupted(record));
+            }
+            evidence = self.evidence(&evidence, &arms, round);
+            let mut facts = self.facts_of(record, &arms, round);
+            facts.about.costs.budget_usd = stages.limits.usd;
+            let mut judged = judge(policy, &evidence, &facts);
+            if let Some(ended) = round.ended(&judged, arms.stopped) {
+                facts.rounds.ended = Some(ended);
+                let is_early = matches!(ended, Ended::Success | Ended::Decided | Ended::Futility);
+                evidence.stopped = evidence.stopped.or(is_early.then_some(Stopped::Decided));
+                judged = judge(policy, &evidence, &facts);
+                receipt = Some(judged);
+                break;
+            }
+            receipt = Some(judged);
+        }
+        let Some(mut receipt) = receipt else { return Err(CliError::failed("there was no round")) };
+        note_traces(&mut receipt, &self.cases, &arms.candidate);
+        let scored = (&self.cases, &arms.candidate);
+        tell_cases(session, &self.declaration.target, stages.deploy_traces, &record.id, scored)?;
+        let planned = arms.candidate.planned(spec, &self.cases);
+        let (results, summaries) = results(spec, &bound, &self.cases, &arms.candidate, &evidence.metrics, &planned);
+        write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;
         session.printer().say(&harmless(&metric_lines(&summaries)));
-        if stopped == Some(Stopped::Budget) {
-            session.printer().say(&format!("go on with: sluicegate evaluate --resume {} --budget USD", record.id));
+        if arms.stopped == Some(Stopped::Budget) {
+            session.printer().say(&stages.limits.to_go_on(&record.id));
         }
         self.publish(record, &receipt)
     }
 
-    /// The batches of the flow, one for each repeat.
-    fn target(&self, stages: &mut Stages<'_>, record: &mut Record) -> Result<Answered, CliError> {
-        if let Some(earlier) = &self.earlier {
-            return Ok(Answered { runs: vec![earlier.run.clone()], usd: Some(0.0), stopped: None });
+    /// Says what the evaluation can see and about what it costs; the receipt of a refusal, if a rule requires more.
+    fn before_spending(&self, record: &Record, limits: &Limits) -> Option<Receipt> {
+        // What goes on has begun, and it was said then.
+        if !record.stages.is_empty() || self.earlier.is_some() {
+            return None;
         }
-        if self.cases.rows.is_empty() {
-            return Ok(Answered { runs: Vec::new(), usd: Some(0.0), stopped: None });
-        }
+        let spec = &self.declaration.spec;
+        let cases = self.cases.rows.len() as u64;
+        let before = BeforeSpending::of(spec, &self.baseline, cases, spec.target.repeats);
+        before.tell(self.session.printer(), limits);
+        before.refusal().map(|why| refused(&spec.policy, &why, &self.facts(record)))
+    }
+
+    /// What measures, its data looked through.
+    fn rounds<'r>(
+        &'r self,
+        record: &Record,
+        bound: &'r [BoundEvaluator],
+        store: &'r Store,
+    ) -> Result<Rounds<'r>, CliError> {
         let asked = &self.declaration.asked;
-        let data = Data::prepare(self.session, &self.prepared, asked, &record.folder.join("stdin"))?;
-        let mut answered = Answered { runs: Vec::new(), usd: Some(0.0), stopped: None };
-        for repeat in 0..self.declaration.spec.target.repeats.max(1) {
-            let name = if repeat == 0 { "target".to_owned() } else { format!("target-{}", repeat + 1) };
-            let manner = record.manner_of(repeat);
-            let stage = Stage {
-                run: RunId(format!("{}-{name}", record.id).into()),
-                name,
-                prepared: &self.prepared,
-                choices: &self.choices,
-                manner: &manner,
-                rows: Rows::Mapped(&data, asked),
-                reserve: self.declaration.spec.budget.reserve,
-            };
-            let ended = stage.run(stages, record)?;
-            answered.usd = answered.usd.zip(ended.spent.cost).map(|(before, now)| before + now);
-            answered.runs.push(stage.run);
-            answered.stopped = ended.stopped;
-            if ended.stopped.is_some() {
-                break;
-            }
+        let lines = match self.earlier.is_some() || self.cases.rows.is_empty() {
+            true => None,
+            false => Some((Data::prepare(self.session, &self.prepared, asked, &record.folder.join("stdin"))?, asked)),
+        };
+        let baseline = self.baseline.run.as_deref().map(|run| Earlier::find(self.session, run)).transpose()?;
+        if let Some(run) = baseline.as_ref().filter(|run| run.data_hash != self.cases.hash) {
+            return Err(CliError::misused(format!("run `{}` was over other data", run.run)));
         }
-        Ok(answered)
+        Ok(Rounds {
+            prepared: &self.prepared,
+            choices: &self.choices,
+            spec: &self.declaration.spec,
+            bound,
+            target: &self.declaration.target.environment,
+            cases: &self.cases,
+            store,
+            lines,
+            earlier: self.earlier.as_ref(),
+            baseline,
+        })
+    }
+
+    /// What is measured so far.
+    fn evidence(&self, known: &Evidence, arms: &Arms, round: &Round) -> Evidence {
+        let spec = &self.declaration.spec;
+        let of_receipt = || Some(self.baseline.receipt.as_ref()?.evidence.as_ref()?.candidate.clone());
+        Evidence {
+            candidate: arms.candidate.arm(spec, &self.cases),
+            baseline: arms.baseline.as_ref().map(|arm| arm.arm(spec, &self.cases)).or_else(of_receipt),
+            ahead: round.ahead.clone(),
+            stopped: arms.stopped.filter(|_| spec.budget.exhausted == Exhausted::Aborted),
+            ..known.clone()
+        }
+    }
+
+    /// The facts of an evaluation that is measured as far as this round.
+    fn facts_of(&self, record: &Record, arms: &Arms, round: &Round) -> Facts {
+        let measured = &arms.candidate;
+        let mut facts = self.facts(record);
+        facts.look = round.look;
+        facts.rounds = arms.rounds(self.cases.rows.len() as u64, round.look.map(|_| facts.seed));
+        facts.about.run = arms.runs.first().map(ToString::to_string);
+        facts.about.latencies = latencies(measured);
+        facts.about.costs = costs(&self.declaration.spec, arms);
+        facts.about.served_models = measured.served();
+        let before = match (&arms.baseline, &self.baseline.receipt) {
+            (Some(measured), _) => measured.served(),
+            (None, Some(receipt)) => receipt.about.served_models.clone(),
+            (None, None) => None,
+        };
+        let policy = &self.declaration.spec.policy.baseline;
+        facts.baseline.served(before.as_deref(), facts.about.served_models.as_deref(), &policy.compatible_on);
+        facts
+    }
+
+    fn seed(&self) -> u64 {
+        let seed = self.hashes.data.as_deref().and_then(|hash| u64::from_str_radix(hash.get(..12)?, 16).ok());
+        self.declaration.spec.target.seed.or(seed).unwrap_or_default()
     }
 
     fn facts(&self, record: &Record) -> Facts {
         let project = self.declaration.target.environment.project();
-        let seed = self.hashes.data.as_deref().and_then(|hash| u64::from_str_radix(hash.get(..12)?, 16).ok());
         Facts {
             flow: self.declaration.target.name.clone(),
             environment: record.wanted.environment.clone(),
@@ -371,9 +390,8 @@ impl<'a> Evaluation<'a> {
                 evaluation_file: self.declaration.file.clone(),
                 ..About::default()
             },
-            seed: self.declaration.spec.target.seed.or(seed).unwrap_or_default(),
-            resamples: None,
-            look: None,
+            seed: self.seed(),
+            ..Facts::default()
         }
     }
 

@@ -1,11 +1,11 @@
 //! A batch read back: what became of each line, and what it took.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluicegate_evaluate::RunFacts;
 use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId, SpanRef};
 use sluicegate_gate::Outcome;
-use sluicegate_model::FilterState;
+use sluicegate_model::{ChatReply, FilterState};
 use sluicegate_store::{LineFilter, LineStatus, Store};
 use sluicegate_value::Map;
 
@@ -22,6 +22,8 @@ pub(crate) struct Answer {
     pub(crate) run: RunFacts,
     /// The line's span, if it is recorded.
     pub(crate) span: Option<SpanRef>,
+    /// The models that answered, by the endpoint's word, each with its fingerprint if it has one.
+    pub(crate) served: BTreeSet<String>,
 }
 
 /// The lines of a batch that are over, by their numbers.
@@ -47,6 +49,7 @@ fn answer(events: &[Event]) -> Answer {
         inputs: None,
         run: RunFacts::default(),
         span: None,
+        served: BTreeSet::new(),
     };
     let mut filter = None;
     for event in events {
@@ -55,6 +58,7 @@ fn answer(events: &[Event]) -> Answer {
             EventKind::ReplyFound { .. } => answer.run.cached = true,
             EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
                 filter = reply.filter.as_ref().map(|filter| filter.state);
+                answer.served.extend(served(reply));
             }
             EventKind::LineFinished { end, usage, cost } => {
                 answer.span = event.trace.filter(|span| span.sampled);
@@ -75,6 +79,15 @@ fn answer(events: &[Event]) -> Answer {
         }
     }
     answer
+}
+
+fn served(reply: &ChatReply) -> Option<String> {
+    let model = reply.model.as_deref()?;
+    let fingerprint = reply.body.as_map().and_then(|body| body.get("system_fingerprint")?.as_str());
+    Some(match fingerprint {
+        Some(fingerprint) => format!("{model} ({fingerprint})"),
+        None => model.to_owned(),
+    })
 }
 
 fn outcome(failure: &Failure, filter: Option<FilterState>) -> Outcome {

@@ -89,6 +89,12 @@ impl Baseline {
         Ok(chosen)
     }
 
+    /// Whether there is something to compare with, of the same kind in all that the policy asks to be equal.
+    pub(crate) fn is_comparable(&self, policy: &Policy) -> bool {
+        let matters = |part: &String| part != "data" && policy.baseline.compatible_on.contains(part);
+        (self.receipt.is_some() || self.run.is_some()) && !self.info.changed.iter().any(matters)
+    }
+
     /// What a resume is compared with: the same. The receipt is kept beside, whatever becomes of its own file.
     pub(crate) fn keep(&self, folder: &Path) -> Result<Map, CliError> {
         if let Some(receipt) = &self.receipt {

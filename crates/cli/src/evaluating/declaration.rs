@@ -95,10 +95,6 @@ impl Declaration {
         if spec.matrix.is_some() {
             session.printer().warn("`matrix` is not run yet: the flow is evaluated as it is");
         }
-        if spec.policy.sequential.is_some() {
-            session.printer().warn("`sequential` is not followed yet: there is one look, at the end");
-            spec.policy.sequential = None;
-        }
         let environment_name = environment.environment_name().map(ToOwned::to_owned);
         let target = match &spec.target.flow {
             Some(path) => session.flow(&project.resolve(path).display().to_string(), environment_name.as_deref())?,

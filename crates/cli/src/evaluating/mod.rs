@@ -1,9 +1,10 @@
 //! Evaluations: batches of a flow and of its judges become scores, and scores become a receipt.
 //!
 //! ```text
-//! evaluation.yaml, flags ─► Declaration ─► target: a batch for each repeat ─┐
-//!                                          judges: a batch for each        ─┼─► measure ─► Evidence ─► gate ─► receipt.json
-//! receipts that are kept ─► baseline ──────────────────────────────────────┘                    └─► evaluation_results.json
+//!                                       ┌─ rounds: up to each look, and cases that fell once more ─┐
+//! evaluation.yaml, flags ─► Declaration ─► target: a batch for each repeat ─┐                        │
+//!                                       │  judges: a batch for each        ─┼─► measure ─► Evidence ─┴► gate ─► receipt.json
+//! receipts that are kept ─► baseline ──────────────────────────────────────┘                          └─► evaluation_results.json
 //! ```
 //!
 //! All of it stands in `.sluicegate/evaluations/ID/`. Its batches are ordinary runs with names that follow from ID: an
@@ -11,6 +12,7 @@
 
 mod answers;
 mod baseline;
+mod before;
 mod calibration;
 mod cases;
 mod declaration;
@@ -18,14 +20,17 @@ mod fingerprints;
 mod flows;
 mod git;
 mod labels;
+mod limits;
 mod measure;
 mod record;
 mod report;
+mod rounds;
 mod stage;
 mod tell;
 
 use answers::{Answer, answers_of};
 pub(crate) use baseline::{Baseline, Seeker, age_seconds};
+pub(crate) use before::BeforeSpending;
 pub(crate) use calibration::{KeptCalibration, advice, calibrations_of, environment_of, stands_as_in};
 pub(crate) use cases::Cases;
 pub(crate) use declaration::{Declaration, Earlier};
@@ -33,8 +38,12 @@ pub(crate) use fingerprints::fingerprints;
 pub(crate) use flows::{deployment, file_name};
 pub(crate) use git::Git;
 pub(crate) use labels::{Labels, Readings};
-pub(crate) use measure::{Measured, Measuring};
+pub(crate) use limits::Limits;
+pub(crate) use measure::Measured;
+use measure::Measuring;
 pub(crate) use record::{Record, Wanted, write_whole};
-pub(crate) use report::{latencies, metric_lines, results};
-pub(crate) use stage::{Rows, Stage, Stages, changed};
+pub(crate) use report::{costs, latencies, metric_lines, results};
+pub(crate) use rounds::{Arms, Round, Rounds};
+use stage::{Rows, Stage};
+pub(crate) use stage::{Stages, changed};
 pub(crate) use tell::{note_traces, tell_cases};

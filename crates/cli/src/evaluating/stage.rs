@@ -1,34 +1,31 @@
 //! One batch of an evaluation: begun, gone on with, or found to be over.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sluicegate_events::{BatchData, EventKind, LineCounts, RunId, RunStatus, RunSummary, Spent};
-use sluicegate_executor::batch::{BatchOptions, BatchPast, BatchStart, Line, MaxFailures, Stopped};
-use sluicegate_executor::{Budget, NewRun};
+use sluicegate_executor::NewRun;
+use sluicegate_executor::batch::{BatchOptions, BatchStart, Line, MaxFailures, Stopped};
 use sluicegate_store::Store;
+use sluicegate_value::hash::sha256_of_parts;
 use sluicegate_value::{Map, Value};
 
-use super::Record;
-use crate::batch::{Asked, Data, Manner, Progress, ProgressStyle, nodes_to_map};
+use super::{Limits, Record};
+use crate::batch::{
+    Asked, Before, Data, Manner, ProgressStyle, Work, Worked, going_on, last_end, nodes_to_map, recorded_data,
+};
 use crate::commands::runs::{last_aggregation, store_error};
 use crate::error::CliError;
-use crate::keepers::Keepers;
 use crate::prepared::{Choices, Prepared};
 use crate::session::Session;
-
-/// How far apart the journal's commits are at least.
-const BETWEEN_COMMITS: Duration = Duration::from_millis(2);
 
 /// What all batches of an evaluation share.
 pub(crate) struct Stages<'a> {
     pub(crate) session: &'a Session,
     pub(crate) progress: ProgressStyle,
-    /// The most that all of them may spend.
-    pub(crate) budget: Option<f64>,
-    /// What those before this one spent.
-    pub(crate) spent: f64,
+    /// What all of them may take.
+    pub(crate) limits: Limits,
     pub(crate) interrupted: Pin<Box<dyn Future<Output = ()>>>,
     /// `--deploy_traces`.
     pub(crate) deploy_traces: Option<&'a str>,
@@ -43,7 +40,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) choices: &'a Choices,
     pub(crate) manner: &'a Manner,
     pub(crate) rows: Rows<'a>,
-    /// The share of the money that others need yet.
+    /// The share of money, tokens and time that others need yet.
     pub(crate) reserve: f64,
 }
 
@@ -51,6 +48,8 @@ pub(crate) struct Stage<'a> {
 pub(crate) enum Rows<'a> {
     /// Rows of the data, mapped.
     Mapped(&'a Data, &'a Asked),
+    /// Some rows of the data, mapped, by their numbers and in this order.
+    Chosen(&'a Data, &'a Asked, &'a [u64]),
     /// Inputs as they are.
     Inputs {
         /// In order.
@@ -79,69 +78,42 @@ impl Stage<'_> {
         let (store, durability) = session.store_of(self.prepared.flow.environment.project())?;
         record.note_stage(&self.name, &self.run)?;
         let recorded = self.recorded()?;
-        let mut before = (LineCounts { left: recorded.lines, ..LineCounts::default() }, Spent::default());
-        let mut past_events = Vec::new();
-        let (journal, start) = match self.past(&store)? {
+        let (journal, start, before) = match self.past(&store)? {
             Past::Over(ended) => {
-                stages.spent += ended.spent.cost.unwrap_or_default();
+                stages.limits.take(&ended.spent);
                 return Ok(ended);
             }
             Past::None => {
                 let journal = self.prepared.new_journal(session, &self.run)?;
-                (journal, BatchStart::New { run: self.new_run(record), data: recorded })
+                let lines = LineCounts { left: recorded.lines, ..LineCounts::default() };
+                let start = BatchStart::New { run: self.new_run(record), data: recorded };
+                (journal, start, Before { lines, ..Before::default() })
             }
             Past::Begun => {
                 let (journal, past) = store.resume_batch(&self.run, durability).map_err(store_error)?;
-                let hash = past.run_events.iter().rev().find_map(|event| match &event.kind {
-                    EventKind::BatchStarted { data } => Some(data.hash.clone()),
-                    _ => None,
-                });
-                if hash.is_some_and(|hash| hash != recorded.hash) {
+                if recorded_data(&past.run_events).is_some_and(|data| data.hash != recorded.hash) {
                     return Err(changed(&record.id));
                 }
-                let (completed, failed) = (past.totals.completed.lines, past.totals.failed.lines);
-                let left = recorded.lines.saturating_sub(completed + failed);
-                before = (LineCounts { completed, failed, left }, past.totals.all());
-                past_events.clone_from(&past.run_events);
-                let mut begun = past.sets.begun;
-                past.sets.failed.iter().for_each(|line| {
-                    begun.insert(line);
-                });
-                let start = BatchStart::Resume(BatchPast {
-                    events: past.run_events,
-                    last_seq: past.last_seq,
-                    completed: past.sets.completed,
-                    failed: past.sets.failed,
-                    begun,
-                    spent: past.totals.finished(),
-                    spent_on_failed: past.totals.failed.spent,
-                    lines: past.lines,
-                    failed_again: false,
-                    changed: None,
-                });
-                (journal, start)
+                let (start, before) = going_on(past, recorded.lines, false, None);
+                (journal, start, before)
             }
         };
-        journal.gather(BETWEEN_COMMITS);
-        let kept = Keepers::open(session, Some(&store), &self.manner.kept, self.prepared.plan())?;
-        let progress = Progress::begin(session.printer(), stages.progress, before.0, before.1);
-        let journal = Arc::new(journal);
-        let mut engine =
-            self.prepared.engine(session, journal, vec![progress.listener()], stages.deploy_traces, &past_events)?;
-        engine.kept = kept.replies();
-        engine.budget = stages.budget.map(|most| {
-            let spent = stages.spent + before.1.cost.unwrap_or_default();
-            Arc::new(Budget::new(most * (1.0 - self.reserve), spent, self.manner.assume_tokens))
-        });
-        let options = BatchOptions {
-            lines_at_once: self.prepared.in_flight.saturating_mul(2).max(1),
-            max_failures: MaxFailures::Percent(100.0),
-            ..BatchOptions::default()
+        let timeout = stages.limits.time_left(self.reserve);
+        let no_time = timeout.is_some_and(|left| left.is_zero());
+        let lines: Lines = if no_time { Box::new(std::iter::empty()) } else { self.lines(session)? };
+        let work = Work {
+            session,
+            prepared: self.prepared,
+            manner: self.manner,
+            store: &store,
+            progress: stages.progress,
+            budget: stages.limits.budget(&before.spent, self.reserve, self.manner.assume_tokens),
+            traces: stages.deploy_traces,
+            lines_at_once: 1,
+            options: &BatchOptions { max_failures: MaxFailures::Percent(100.0), timeout, ..BatchOptions::default() },
         };
-        let lines = self.lines(session)?;
-        let report = self.prepared.run_batch(engine, start, lines, options, stages.interrupted.as_mut());
-        drop(progress);
-        for warning in report.warnings.iter().chain(&kept.close()) {
+        let Worked { report, warnings, .. } = work.run(journal, start, &before, lines, stages.interrupted.as_mut())?;
+        for warning in report.warnings.iter().chain(&warnings) {
             session.printer().warn(warning);
         }
         if let Some(failure) = &report.aggregation_failure {
@@ -150,9 +122,10 @@ impl Stage<'_> {
         if let Some(error) = &report.journal_error {
             return Err(CliError::failed("the journal cannot be written").cause(error.to_string()));
         }
-        stages.spent += report.spent.cost.unwrap_or_default();
+        stages.limits.take(&report.spent);
         let stopped = match (&report.stopped, report.status) {
-            (Some(Stopped::Budget(_)), _) => Some(sluicegate_gate::Stopped::Budget),
+            (Some(Stopped::Budget(_) | Stopped::TimedOut), _) => Some(sluicegate_gate::Stopped::Budget),
+            (None, _) if no_time && report.lines.left > 0 => Some(sluicegate_gate::Stopped::Budget),
             (Some(Stopped::Interrupted), _) | (None, RunStatus::Interrupted) => {
                 Some(sluicegate_gate::Stopped::Interrupted)
             }
@@ -167,7 +140,14 @@ impl Stage<'_> {
 
     /// What earlier processes left of it.
     fn past(&self, store: &Store) -> Result<Past, CliError> {
-        let Ok(reader) = store.open_run(&self.run) else { return Ok(Past::None) };
+        let reader = match store.open_run(&self.run) {
+            Ok(reader) => reader,
+            Err(_) if store.is_unborn(&self.run) => {
+                store.delete(&self.run).map_err(store_error)?;
+                return Ok(Past::None);
+            }
+            Err(_) => return Ok(Past::None),
+        };
         let events = reader.run_events().map_err(store_error)?;
         if !events.iter().any(|event| matches!(event.kind, EventKind::BatchStarted { .. })) {
             // Its process died before its beginning was on disk: there is nothing to go on with.
@@ -175,12 +155,8 @@ impl Stage<'_> {
             store.delete(&self.run).map_err(store_error)?;
             return Ok(Past::None);
         }
-        let last = events
-            .iter()
-            .rev()
-            .find(|event| matches!(event.kind, EventKind::RunFinished { .. } | EventKind::RunResumed { .. }));
-        let is_over = last.is_some_and(
-            |event| matches!(event.kind, EventKind::RunFinished { status, .. } if status != RunStatus::Interrupted),
+        let is_over = last_end(&events).is_some_and(
+            |end| matches!(end, EventKind::RunFinished { status, .. } if *status != RunStatus::Interrupted),
         );
         let totals = reader.line_totals().map_err(store_error)?;
         let lines = totals.completed.lines + totals.failed.lines;
@@ -195,6 +171,15 @@ impl Stage<'_> {
     fn recorded(&self) -> Result<BatchData, CliError> {
         Ok(match &self.rows {
             Rows::Mapped(data, _) => data.recorded(),
+            Rows::Chosen(data, _, numbers) => {
+                let recorded = data.recorded();
+                let parts = numbers.iter().map(u64::to_string);
+                BatchData {
+                    hash: sha256_of_parts(std::iter::once(recorded.hash.clone()).chain(parts)),
+                    lines: numbers.len() as u64,
+                    ..recorded
+                }
+            }
             Rows::Inputs { rows, file, hash } => BatchData {
                 sources: vec![file.clone()],
                 hash: hash.clone(),
@@ -207,6 +192,7 @@ impl Stage<'_> {
     fn lines(&self, session: &Session) -> Result<Lines, CliError> {
         match &self.rows {
             Rows::Mapped(data, _) => Ok(Box::new(data.lines()?)),
+            Rows::Chosen(data, _, numbers) => chosen(data, numbers),
             Rows::Inputs { rows, .. } => {
                 let takes = self.prepared.takes(session, None)?;
                 let rows = rows.clone();
@@ -225,7 +211,7 @@ impl Stage<'_> {
     fn new_run(&self, record: &Record) -> NewRun {
         let flow = &self.prepared.flow;
         let asked = match &self.rows {
-            Rows::Mapped(_, asked) => (*asked).clone(),
+            Rows::Mapped(_, asked) | Rows::Chosen(_, asked, _) => (*asked).clone(),
             Rows::Inputs { file, .. } => Asked { data: vec![file.clone()], ..Asked::default() },
         };
         let manner = Manner { max_failures: Some(MaxFailures::Percent(100.0)), ..self.manner.clone() };
@@ -245,6 +231,23 @@ impl Stage<'_> {
             ]),
         }
     }
+}
+
+/// Some lines of the data, in another order.
+fn chosen(data: &Data, numbers: &[u64]) -> Result<Lines, CliError> {
+    let mut wanted: HashMap<u64, Option<Line>> = numbers.iter().map(|number| (*number, None)).collect();
+    for line in data.lines()? {
+        match line {
+            Ok(line) => {
+                if let Some(place) = wanted.get_mut(&line.number) {
+                    *place = Some(line);
+                }
+            }
+            Err(cause) => return Ok(Box::new(std::iter::once(Err(cause)))),
+        }
+    }
+    let lines: Vec<_> = numbers.iter().filter_map(|number| wanted.remove(number).flatten()).map(Ok).collect();
+    Ok(Box::new(lines.into_iter()))
 }
 
 enum Past {

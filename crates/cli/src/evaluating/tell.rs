@@ -1,6 +1,6 @@
 //! What evaluators said, told to a collector of traces: a span in each case's own trace.
 
-use sluicegate_events::{Listener as _, RunId, SpanRef};
+use sluicegate_events::{Listener as _, SpanRef};
 use sluicegate_gate::{CaseKey, Missing, Receipt, ScoreValue};
 use sluicegate_telemetry::{CaseEvaluation, EvaluationResult};
 use sluicegate_value::hash::sha256_of_parts;
@@ -19,19 +19,17 @@ pub(crate) fn tell_cases(
     flow: &Flow,
     asked: Option<&str>,
     evaluation: &str,
-    runs: &[RunId],
     (cases, measured): (&Cases, &Measured),
 ) -> Result<(), CliError> {
     let settings = one(flow.environment.telemetry())?;
     let Some(mut telemetry) = traces::telemetry(flow, &settings, asked) else { return Ok(()) };
     let at = jiff::Timestamp::now();
     for item in &measured.items {
-        let of_run = runs.get(item.repeat as usize).zip(cases.rows.get(item.case));
-        let (Some(answered), Some((run, row))) = (item.answer.span, of_run) else { continue };
+        let (Some(answered), Some(row)) = (item.answer.span, cases.rows.get(item.case)) else { continue };
         telemetry.tell_case(&CaseEvaluation {
             span: span(answered, evaluation),
             flow: &flow.name,
-            run,
+            run: &item.run,
             line: row.number,
             repeat: item.repeat,
             evaluation,

@@ -16,6 +16,7 @@ mod docs;
 mod endpoints;
 mod evaluate;
 mod evaluate_judges;
+mod evaluate_rounds;
 mod evaluate_traces;
 mod faults;
 mod fixture;

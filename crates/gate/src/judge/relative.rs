@@ -150,7 +150,7 @@ fn compare(judging: &Judging<'_>, pairs: &Pairs<'_>, margin: f64, min_effect: f6
     finding.result.seed = seed;
     finding.result.p_value = pairs.p_regression(judging);
     // Without the test it takes bounds that hold for all rules at once.
-    let shared = judging.alpha / judging.policy.rules.len().max(1) as f64;
+    let shared = judging.level(1.0 / judging.policy.rules.len().max(1) as f64);
     let far = pairs.bounds(judging, 1.0 - shared).is_ok_and(|(interval, _)| interval.upper < -margin);
     let shown = interval.lower > -margin;
     finding.standing = Standing::Estimated(Estimated {
@@ -271,7 +271,7 @@ pub(super) fn find_ratio(judging: &Judging<'_>, rule: &Rule, finding: &mut Findi
     };
     finding.bounds(&interval);
     finding.result.standard_error = None;
-    let shared = judging.alpha / judging.policy.rules.len().max(1) as f64;
+    let shared = judging.level(1.0 / judging.policy.rules.len().max(1) as f64);
     let refuted = drawn.percentile(1.0 - shared, Sides::One).is_ok_and(|interval| !is.holds(interval.lower));
     finding.result.words = words;
     finding.standing = Standing::Estimated(Estimated {

@@ -9,7 +9,7 @@ use crate::statistics::{
 use crate::{Bound, Check, Comparator, Inconclusive, Metric, MetricName, Policy, Rule, RuleResult};
 
 /// Of how many answers one is assumed to change between two versions of a flow, where nothing was measured.
-const CHANGED: f64 = 0.1;
+pub(super) const CHANGED: f64 = 0.1;
 /// The standard deviation of scores that is assumed where nothing was measured, as a share of their scale.
 const SPREAD: f64 = 0.25;
 
@@ -359,4 +359,15 @@ fn demands(check: &Check) -> String {
 pub(super) fn plain(number: f64) -> String {
     let rounded = (number * 1e4).round() / 1e4;
     if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
+}
+
+/// How many rules share the chance of a false alarm, if all of them can be tested; one at least.
+pub(super) fn tested(policy: &Policy) -> usize {
+    let is_tested = |check: &Check| {
+        matches!(
+            check,
+            Check::Threshold { bound: Bound::Lower, .. } | Check::NoRegression { .. } | Check::PassHatK { .. }
+        )
+    };
+    policy.rules.iter().filter(|rule| is_tested(&rule.check)).count().max(1)
 }
