@@ -1,5 +1,7 @@
 //! Before a comparison is paid for: would it see a drop of its margin?
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::planning::{CHANGED, plain, tested};
@@ -8,8 +10,8 @@ use crate::judge::levels::level_at_look;
 use crate::judge::next_look;
 use crate::judge::table::Table;
 use crate::statistics::{
-    cases_for_power, clustered_mean, mcnemar_cases_for_power, mcnemar_power, mean_with_error,
-    minimum_detectable_effect, power_of_mean_test, variance_split,
+    MOST_CASES, clustered_mean, mcnemar_cases_for_power, mcnemar_power, mean_with_error, normal_cdf,
+    student_t_quantile, variance_split,
 };
 use crate::{Adjust, Check, Evidence, Metric, Policy, Rule};
 
@@ -116,8 +118,10 @@ struct Differences {
     repeats: f64,
     /// Whether each difference is of two single draws of yes or no, so that their number decides.
     single_draws: bool,
-    /// Whether they are those of one version with itself: a drop then comes on top.
+    /// Whether they are those of one version with itself, in yes and no: the cases that a drop changes come on top.
     of_luck_alone: bool,
+    /// How many cases are independent of one another, as a share of all: 1 without clusters.
+    independent: f64,
     spread: Spread,
 }
 
@@ -125,7 +129,7 @@ impl Differences {
     fn assumed(metric: Option<&Metric>) -> Self {
         let single_draws = metric.is_some_and(|metric| metric.boolean);
         let (variance, spread) = (CHANGED, Spread::Assumed);
-        Self { variance, luck: None, repeats: 1.0, single_draws, of_luck_alone: false, spread }
+        Self { variance, luck: None, repeats: 1.0, single_draws, of_luck_alone: false, independent: 1.0, spread }
     }
 
     fn of(evidence: &Evidence, metric: &Metric, rule: &Rule) -> Option<Self> {
@@ -146,31 +150,31 @@ impl Differences {
         }
         let split = variance_split(&scores).ok();
         let luck = split.and_then(|split| {
-            let of_one_answer = split.target? + split.judge.unwrap_or(0.0);
+            let readings = split.scores as f64 / split.answers as f64;
+            let of_one_answer = split.target? + split.judge.unwrap_or(0.0) / readings;
             Some(2.0 * of_one_answer / (width * width))
         });
         let cases = scores.len().max(1) as f64;
         let repeats = scores.iter().map(Vec::len).sum::<usize>() as f64 / cases;
-        let spread = Spread::Measured;
         let n = differences.len() as f64;
+        let independent = match now.has_clusters() && !clusters.is_empty() {
+            true => clusters.iter().collect::<BTreeSet<_>>().len() as f64 / n,
+            false => 1.0,
+        };
+        let single_draws = single_draws && metric.boolean && !now.has_clusters();
+        let (of_luck_alone, spread) = (false, Spread::Measured);
+        let measured = Self { variance: 0.0, luck, repeats, single_draws, of_luck_alone, independent, spread };
         if differences.len() < 2 {
             let luck = luck.filter(|luck| *luck > 0.0)?;
             let variance = luck / repeats;
-            return Some(Self {
-                variance,
-                luck: Some(luck),
-                repeats,
-                single_draws: false,
-                of_luck_alone: true,
-                spread,
-            });
+            let of_luck_alone = metric.boolean;
+            return Some(Self { variance, luck: Some(luck), single_draws: false, of_luck_alone, ..measured });
         }
-        let single_draws = single_draws && metric.boolean && !now.has_clusters();
         if single_draws {
             // One more than were seen: that none changed does not mean that none will.
             let changed = differences.iter().filter(|difference| **difference != 0.0).count() as f64;
             let variance = (changed + 1.0) / (n + 2.0);
-            return Some(Self { variance, luck, repeats, single_draws, of_luck_alone: false, spread });
+            return Some(Self { variance, ..measured });
         }
         let deviation = mean_with_error(&differences).ok()?.standard_deviation.filter(|deviation| *deviation > 0.0)?;
         let effect = match now.has_clusters() {
@@ -178,7 +182,7 @@ impl Differences {
             false => None,
         };
         let variance = deviation * deviation * effect.unwrap_or(1.0).max(1.0);
-        Some(Self { variance, luck, repeats, single_draws, of_luck_alone: false, spread })
+        Some(Self { variance, ..measured })
     }
 
     /// Their variance with so many answers to each case in each arm; `None` where it is not known what repeats change.
@@ -242,21 +246,27 @@ impl Asked {
 
     /// The chance to see a drop.
     fn power(&self, differences: &Differences, drop: f64, cases: u64, repeats: u32) -> f64 {
-        let n = cases as usize;
-        let found = match self.changed(differences, drop, repeats) {
-            Some(changed) => mcnemar_power(n, changed, drop.min(changed), self.alpha),
-            None => power_of_mean_test(self.deviation(differences, drop, repeats), drop, n, self.alpha),
-        };
-        found.unwrap_or(0.0)
+        match self.changed(differences, drop, repeats) {
+            Some(changed) => mcnemar_power(cases as usize, changed, drop.min(changed), self.alpha).unwrap_or(0.0),
+            None => self.power_of_t(differences, drop, cases, repeats).unwrap_or(0.0),
+        }
+    }
+
+    /// The power of a one-sided t test, by the normal approximation of the noncentral t.
+    fn power_of_t(&self, differences: &Differences, drop: f64, cases: u64, repeats: u32) -> Option<f64> {
+        let freedom = (cases as f64 * differences.independent - 1.0).floor();
+        if freedom < 1.0 {
+            return None;
+        }
+        let t = student_t_quantile(1.0 - self.alpha, freedom).ok()?;
+        let deviation = self.deviation(differences, drop, repeats);
+        let shift = drop * (cases as f64).sqrt() / deviation;
+        let power = normal_cdf((shift - t) / (1.0 + t * t / (2.0 * freedom)).sqrt());
+        (!power.is_nan()).then_some(power)
     }
 
     fn detectable(&self, differences: &Differences) -> Option<f64> {
         let seen = |drop: f64| self.power(differences, drop, self.cases, self.repeats) >= self.wanted;
-        if self.changed(differences, 1.0, self.repeats).is_none() && !differences.of_luck_alone {
-            let deviation = self.deviation(differences, 0.0, self.repeats);
-            let found = minimum_detectable_effect(deviation, self.cases as usize, self.alpha, self.wanted).ok();
-            return found.filter(|drop| *drop <= 1.0);
-        }
         seen(1.0).then(|| {
             let (mut unseen, mut known) = (0.0, 1.0);
             while known - unseen > 1e-4 {
@@ -268,14 +278,23 @@ impl Asked {
     }
 
     fn cases_needed(&self, differences: &Differences) -> Option<u64> {
-        let found = match self.changed(differences, self.margin, self.repeats) {
-            Some(changed) => mcnemar_cases_for_power(changed, self.margin.min(changed), self.alpha, self.wanted),
-            None => {
-                let deviation = self.deviation(differences, self.margin, self.repeats);
-                cases_for_power(deviation, self.margin, self.alpha, self.wanted)
-            }
+        if let Some(changed) = self.changed(differences, self.margin, self.repeats) {
+            let found = mcnemar_cases_for_power(changed, self.margin.min(changed), self.alpha, self.wanted);
+            return found.ok().map(|cases| cases as u64).filter(|cases| *cases > self.cases);
+        }
+        let enough = |cases: u64| {
+            self.power_of_t(differences, self.margin, cases, self.repeats).is_some_and(|power| power >= self.wanted)
         };
-        found.ok().map(|cases| cases as u64).filter(|cases| *cases > self.cases)
+        let (mut failing, mut passing) = (self.cases, self.cases.max(1));
+        while !enough(passing) {
+            failing = passing;
+            passing = passing.checked_mul(2).filter(|cases| *cases <= MOST_CASES as u64)?;
+        }
+        while passing - failing > 1 {
+            let middle = failing + (passing - failing) / 2;
+            if enough(middle) { passing = middle } else { failing = middle }
+        }
+        Some(passing).filter(|cases| *cases > self.cases)
     }
 
     fn words(&self, line: &PowerLine, metric: Option<&Metric>) -> String {
