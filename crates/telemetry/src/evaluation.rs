@@ -43,8 +43,8 @@ pub struct EvaluationResult<'a> {
     pub score: Option<f64>,
     /// Whether it is good enough, where that is known.
     pub passed: Option<bool>,
-    /// Why, in the evaluator's words.
-    pub explanation: &'a str,
+    /// Why, in the evaluator's words, secrets taken out.
+    pub explanation: String,
     /// A word for why there is no score.
     pub missing: Option<&'static str>,
     /// Which of the judge's readings, from 0.
@@ -84,7 +84,7 @@ impl EvaluationResult<'_> {
         let label = self.passed.map(|passed| if passed { "pass" } else { "fail" });
         attributes.add_some(names::EVALUATION_SCORE_LABEL, label);
         if content.capture && !self.explanation.is_empty() {
-            attributes.add(names::EVALUATION_EXPLANATION, cut(self.explanation, content.limit));
+            attributes.add(names::EVALUATION_EXPLANATION, cut(&self.explanation, content.limit));
         }
         attributes.add_some(names::ERROR_TYPE, self.missing);
         if self.judge_repeat != 0 {

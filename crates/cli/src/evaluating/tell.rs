@@ -1,5 +1,6 @@
 //! What evaluators said, told to a collector of traces: a span in each case's own trace.
 
+use sluicegate_config::Redactor;
 use sluicegate_events::{Listener as _, SpanRef};
 use sluicegate_gate::{CaseKey, Missing, Receipt, ScoreValue};
 use sluicegate_telemetry::{CaseEvaluation, EvaluationResult};
@@ -23,7 +24,7 @@ pub(crate) fn tell_cases(
 ) -> Result<(), CliError> {
     let settings = one(flow.environment.telemetry())?;
     let Some(mut telemetry) = traces::telemetry(flow, &settings, asked) else { return Ok(()) };
-    let at = jiff::Timestamp::now();
+    let (at, redactor) = (jiff::Timestamp::now(), flow.environment.redactor([]));
     for item in &measured.items {
         let (Some(answered), Some(row)) = (item.answer.span, cases.rows.get(item.case)) else { continue };
         telemetry.tell_case(&CaseEvaluation {
@@ -35,7 +36,7 @@ pub(crate) fn tell_cases(
             evaluation,
             case: row.key.as_str(),
             at,
-            results: results(item),
+            results: results(item, &redactor),
         });
     }
     if let Err(error) = telemetry.finish() {
@@ -63,18 +64,20 @@ fn span(answered: SpanRef, evaluation: &str) -> SpanRef {
     SpanRef { span_id, parent_id: Some(answered.span_id), ..answered }
 }
 
-fn results(item: &Item) -> Vec<EvaluationResult<'_>> {
+fn results<'i>(item: &'i Item, redactor: &Redactor) -> Vec<EvaluationResult<'i>> {
     let results = item.scores.iter().map(|scored| {
         let score = &scored.score;
         let (missing, detail) = match &score.value {
             ScoreValue::Missing { why, detail } => (Some(word(*why)), detail.as_str()),
             _ => (None, ""),
         };
+        let why = if score.reason.is_empty() { detail } else { &score.reason };
         EvaluationResult {
             metric: score.metric.as_str(),
             score: score.value.number(),
             passed: score.passed,
-            explanation: if score.reason.is_empty() { detail } else { &score.reason },
+            // It may quote the data, of which no secret has been taken out.
+            explanation: redactor.redact(why).unwrap_or_else(|| why.to_owned()),
             missing,
             judge_repeat: score.judge_repeat,
         }

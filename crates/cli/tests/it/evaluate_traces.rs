@@ -6,7 +6,7 @@ use sluicegate_testkit::project::Project;
 use sluicegate_testkit::receiver::{ReceivedSpan, Receiver};
 
 use crate::evaluate::receipt;
-use crate::fixture::SLUICEGATE;
+use crate::fixture::{KEY, SLUICEGATE};
 
 const CONFIG: &str = "connections:
   model: { type: simulated, script: model.yaml }
@@ -105,6 +105,18 @@ fn the_receipt_names_the_trace_of_each_case_that_is_wrong() {
     let case = &receipt["evidence"]["candidate"]["cases"][3];
     assert_eq!(case["key"], key);
     assert_eq!(receipt["about"]["traces"], serde_json::json!({ key: case["trace_id"] }));
+}
+
+#[test]
+fn a_secret_that_a_score_quotes_is_not_told() {
+    let receiver = Receiver::start();
+    let rows = format!("{{\"question\": \"row 0?\", \"expected\": \"{KEY}\"}}\n");
+    let project = project().file(".env", format!("THE_API_KEY={KEY}\n")).file("rows.jsonl", rows);
+    let traces = format!("--deploy_traces={}", receiver.address());
+    let ran = project.run(SLUICEGATE, &["evaluate", "say", "--progress", "none", &traces]);
+    assert_eq!(ran.code, 10, "{}", ran.shown());
+    let spans = format!("{:?}", receiver.wait_for(2 * 4 + 1, Duration::from_secs(20)));
+    assert!(spans.contains("expected `") && !spans.contains(KEY), "{spans}");
 }
 
 #[test]
