@@ -113,8 +113,8 @@ fn a_secret_that_a_score_quotes_is_not_told() {
     let rows = format!("{{\"question\": \"row 0?\", \"expected\": \"{KEY}\"}}\n");
     let project = project().file(".env", format!("THE_API_KEY={KEY}\n")).file("rows.jsonl", rows);
     let traces = format!("--deploy_traces={}", receiver.address());
-    let ran = project.run(SLUICEGATE, &["evaluate", "say", "--progress", "none", &traces]);
-    assert_eq!(ran.code, 10, "{}", ran.shown());
+    let ran = project.run(SLUICEGATE, &["evaluate", "say", "--no-gate", "--progress", "none", &traces]);
+    assert_eq!(ran.code, 0, "{}", ran.shown());
     let spans = format!("{:?}", receiver.wait_for(2 * 4 + 1, Duration::from_secs(20)));
     assert!(spans.contains("expected `") && !spans.contains(KEY), "{spans}");
 }
