@@ -10,12 +10,13 @@ use sluicegate_gate::{About, Costs, Ended, Evidence, Hashes, Receipt, Stopped, V
 use sluicegate_store::Store;
 use sluicegate_value::hash::sha256_of_parts;
 
+use super::run::check_address;
 use crate::batch::{Data, Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
     Affected, Arms, Baseline, BeforeSpending, Cases, CellDone, Declaration, Earlier, Fate, Git, Grid, Limits, Lock,
-    Record, Round, Rounds, Seeker, Stages, Variation, Wanted, age_seconds, changed, costs, deployment, file_name,
-    fingerprints, latencies, metric_lines, results, write_whole,
+    Record, Round, Rounds, Seeker, Stages, Variation, Wanted, age_seconds, calibrations_of, changed, costs, deployment,
+    file_name, fingerprints, latencies, metric_lines, note_traces, results, stands_as_in, tell_cases, write_whole,
 };
 use crate::exit::Exit;
 use crate::gating::{Reports, publish, publish_matrix};
@@ -115,6 +116,10 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     json: bool,
 
+    /// Send OpenTelemetry traces, to ENDPOINT or where the config and OTEL_* variables say (else http://localhost:4318)
+    #[arg(long = "deploy_traces", value_name = "ENDPOINT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    deploy_traces: Option<String>,
+
     #[command(flatten)]
     reports: Reports,
 }
@@ -187,6 +192,7 @@ fn evaluate_one(session: &Session, args: &EvaluateArgs, interruption: &Interrupt
     if let Some(most) = args.budget.filter(|most| !most.is_finite() || *most <= 0.0) {
         return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")));
     }
+    check_address(args.deploy_traces.as_deref())?;
     let manner = Manner {
         concurrency: args.concurrency,
         budget: args.budget,
@@ -417,30 +423,38 @@ impl<'a> Evaluation<'a> {
     /// Runs, scores, judges and tells.
     fn finish(&self, record: &mut Record, interrupted: Interrupted) -> Result<Exit, CliError> {
         let (session, policy) = (self.session, &self.declaration.spec.policy);
-        let same = self.baseline.receipt.as_ref().filter(|_| self.earlier.is_none());
+        let spec = &self.declaration.spec;
+        let environment = &self.declaration.target.environment;
+        let metrics = spec.metrics(&|evaluator| deployment(evaluator, environment));
+        let calibrations = calibrations_of(session, spec, environment);
+        let same = self
+            .baseline
+            .receipt
+            .as_ref()
+            .filter(|receipt| self.earlier.is_none() && stands_as_in(receipt, policy, &metrics, &calibrations));
         if let Some(mut receipt) = same.and_then(|receipt| unchanged(policy, receipt, &self.facts(record))) {
             receipt.about.costs = Costs::default();
             return self.publish(record, &receipt);
         }
-        let spec = &self.declaration.spec;
         let limits = self.limits.borrow().clone();
         let mut stages = Stages {
             session,
             progress: self.args.progress,
             limits: limits.unwrap_or_else(|| Limits::new(&spec.budget, record.wanted.manner.budget)),
             interrupted,
+            deploy_traces: self.args.deploy_traces.as_deref(),
         };
         if let Some(receipt) = self.before_spending(record, &stages.limits) {
             return self.publish(record, &receipt);
         }
-        let environment = &self.declaration.target.environment;
         let store = session.store_of(environment.project())?.0;
         let available = self.declaration.available(&self.cases.columns, self.prepared.plan());
         let bound = spec.bind(&available)?;
         let rows = self.cases.rows.iter().map(|row| (&row.key, &row.columns));
         let mut evidence = Evidence {
-            metrics: spec.metrics(&|evaluator| deployment(evaluator, environment)),
+            metrics,
             selections: selections(&policy.expressions(), rows)?,
+            calibrations,
             ..Evidence::default()
         };
         let all = Round::all(policy, &self.cases, &evidence.selections, self.seed());
@@ -471,7 +485,10 @@ impl<'a> Evaluation<'a> {
             receipt = Some(judged);
         }
         self.limits.replace(Some(stages.limits.clone()));
-        let Some(receipt) = receipt else { return Err(CliError::failed("there was no round")) };
+        let Some(mut receipt) = receipt else { return Err(CliError::failed("there was no round")) };
+        note_traces(&mut receipt, &self.cases, &arms.candidate);
+        let scored = (&self.cases, &arms.candidate);
+        tell_cases(session, &self.declaration.target, stages.deploy_traces, &record.id, scored)?;
         let planned = arms.candidate.planned(spec, &self.cases);
         let (results, summaries) = results(spec, &bound, &self.cases, &arms.candidate, &evidence.metrics, &planned);
         write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sluicegate_evaluate::RunFacts;
-use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId, SpanRef};
 use sluicegate_gate::Outcome;
 use sluicegate_model::{ChatReply, FilterState};
 use sluicegate_store::{LineFilter, LineStatus, Store};
@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) outputs: Map,
     pub(crate) inputs: Option<Map>,
     pub(crate) run: RunFacts,
+    /// The line's span, if it is recorded.
+    pub(crate) span: Option<SpanRef>,
     /// The models that answered, by the endpoint's word, each with its fingerprint if it has one.
     pub(crate) served: BTreeSet<String>,
 }
@@ -46,6 +48,7 @@ fn answer(events: &[Event]) -> Answer {
         outputs: Map::new(),
         inputs: None,
         run: RunFacts::default(),
+        span: None,
         served: BTreeSet::new(),
     };
     let mut filter = None;
@@ -58,6 +61,7 @@ fn answer(events: &[Event]) -> Answer {
                 answer.served.extend(served(reply));
             }
             EventKind::LineFinished { end, usage, cost } => {
+                answer.span = event.trace.filter(|span| span.sampled);
                 answer.run.cost_usd = *cost;
                 answer.run.prompt_tokens = usage.input_tokens;
                 answer.run.completion_tokens = usage.output_tokens;

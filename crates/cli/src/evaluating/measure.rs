@@ -32,6 +32,8 @@ pub(crate) struct Measuring<'a> {
 
 /// One answer to one case, with its scores.
 pub(crate) struct Item {
+    /// The batch that the answer is of.
+    pub(crate) run: RunId,
     pub(crate) case: usize,
     pub(crate) repeat: u32,
     /// Whether the case was answered once more because it fell.
@@ -40,6 +42,13 @@ pub(crate) struct Item {
     pub(crate) scores: Vec<CaseScore>,
     /// Whether an evaluator was not asked any more: then it is not measured.
     unasked: bool,
+}
+
+impl Item {
+    /// The trace of the answer, in hex; empty if none is recorded.
+    pub(crate) fn trace_id(&self) -> String {
+        self.answer.span.map_or_else(String::new, |span| format!("{:032x}", span.trace_id))
+    }
 }
 
 /// All answers of one arm, scored.
@@ -78,7 +87,8 @@ impl Measured {
         for case in chosen {
             let answer = cases.rows.get(*case).and_then(|row| answers.remove(&row.number));
             if let Some(answer) = answer {
-                let item = Item { case: *case, repeat, confirming, answer, scores: Vec::new(), unasked: false };
+                let (run, case, scores) = (run.clone(), *case, Vec::new());
+                let item = Item { run, case, repeat, confirming, answer, scores, unasked: false };
                 measured.items.push(item);
             }
         }
@@ -120,7 +130,7 @@ fn arm<'a>(items: impl Iterator<Item = &'a Item>, spec: &EvaluationSpec, cases: 
     let cluster = spec.data.cluster.as_deref();
     let mut arm = Arm::default();
     for item in items {
-        let case = results::case(&facts(&cases.rows, item), cluster, "");
+        let case = results::case(&facts(&cases.rows, item), cluster, &item.trace_id());
         arm.cases.push(Case { confirming: item.confirming, ..case });
         arm.scores.extend(item.scores.iter().map(|scored| scored.score.clone()));
     }
@@ -187,8 +197,9 @@ impl Measuring<'_> {
         let name = format!("{}{}", self.prefix, own_name(&bound.evaluator.name));
         let run = RunId(format!("{}-{name}", record.id).into());
         let (file, hash) = write_rows(&record.folder, &name, &rows)?;
-        let (prepared, choices) = flows::prepare(stages.session, &bound.evaluator, self.target, &record.folder)?;
         let manner = record.manner_of(self.draw);
+        let (evaluator, folder) = (&bound.evaluator, &record.folder);
+        let (prepared, choices) = flows::prepare(stages.session, evaluator, self.target, folder, manner.concurrency)?;
         let stage = Stage {
             name,
             run: run.clone(),
@@ -250,7 +261,12 @@ pub(super) fn facts<'a>(rows: &'a [Row], item: &'a Item) -> CaseFacts<'a> {
     }
 }
 
-fn scores_of(bound: &BoundEvaluator, facts: &CaseFacts<'_>, answer: &Answer, judge_repeat: u32) -> Vec<CaseScore> {
+pub(super) fn scores_of(
+    bound: &BoundEvaluator,
+    facts: &CaseFacts<'_>,
+    answer: &Answer,
+    judge_repeat: u32,
+) -> Vec<CaseScore> {
     match &answer.outcome {
         Outcome::Answered if matches!(bound.evaluator.work(), Work::Embed(_)) => {
             match (vector(answer.outputs.get("one")), vector(answer.outputs.get("other"))) {
@@ -288,7 +304,7 @@ fn vector(value: Option<&Value>) -> Option<Vec<f64>> {
 }
 
 /// The rows of a batch for whoever wants to look: their file, and its hash.
-fn write_rows(folder: &Path, name: &str, rows: &[Map]) -> Result<(String, String), CliError> {
+pub(super) fn write_rows(folder: &Path, name: &str, rows: &[Map]) -> Result<(String, String), CliError> {
     let file = folder.join(format!("{name}.jsonl"));
     let text: String = rows.iter().map(|row| Value::from(row.clone()).to_json() + "\n").collect();
     write_whole(&file, &text)?;

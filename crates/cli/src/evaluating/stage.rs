@@ -27,6 +27,8 @@ pub(crate) struct Stages<'a> {
     /// What all of them may take.
     pub(crate) limits: Limits,
     pub(crate) interrupted: Pin<Box<dyn Future<Output = ()>>>,
+    /// `--deploy_traces`.
+    pub(crate) deploy_traces: Option<&'a str>,
 }
 
 /// A batch that may have begun.
@@ -106,7 +108,7 @@ impl Stage<'_> {
             store: &store,
             progress: stages.progress,
             budget: stages.limits.budget(&before.spent, self.reserve, self.manner.assume_tokens),
-            traces: None,
+            traces: stages.deploy_traces,
             lines_at_once: 1,
             options: &BatchOptions { max_failures: MaxFailures::Percent(100.0), timeout, ..BatchOptions::default() },
         };

@@ -11,6 +11,7 @@ pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &
     let advisory: Vec<Option<Vec<String>>> =
         findings.iter().map(|finding| shortcomings(judging, finding, invalid)).collect();
     adjust(judging, findings, &advisory);
+    let mut hinted = std::collections::BTreeSet::new();
     for (finding, advisory) in findings.iter_mut().zip(advisory) {
         let verdict = verdict(judging, finding);
         finding.result.verdict = verdict;
@@ -37,7 +38,27 @@ pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &
             finding.result.verdict = RuleVerdict::Advisory;
             finding.result.blocks = false;
             finding.result.words.push_str(&format!(" (advice only: its judge is not calibrated, {})", why.join(", ")));
+            // One rule of each judge says what can be done about it.
+            if let Some(metric) = finding.result.metric.clone()
+                && finding.warning.is_none()
+                && hinted.insert(metric.clone())
+            {
+                finding.warning = Some(judging.how_to_calibrate(&metric));
+            }
         }
+    }
+}
+
+impl Judging<'_> {
+    /// What makes the rules of a judged metric block: a record of how its judge agrees with people.
+    fn how_to_calibrate(&self, metric: &crate::MetricName) -> String {
+        let environment = self.facts.environment.as_ref().map(|name| format!(" -e {name}")).unwrap_or_default();
+        let known = self.policy.calibration.get(metric).is_some_and(|limits| limits.labels.is_some());
+        let labels = if known { "" } else { " --labels FILE" };
+        format!(
+            "rules on `{metric}` give advice only: sluicegate calibrate {}{environment} --judge {metric}{labels}",
+            self.facts.flow
+        )
     }
 }
 
