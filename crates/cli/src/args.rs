@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    batch::BatchArgs, check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand,
+    batch::BatchArgs, calibrate::CalibrateArgs, check::CheckArgs, completions::CompletionsArgs, config::ConfigCommand,
     connections::ConnectionsCommand, draw::DrawArgs, evaluate::EvaluateArgs, gate::GateCommand, new::NewArgs,
     pf::PfCommand, python::PythonArgs, run::RunArgs, runs::RunsCommand, schema::SchemaArgs, simulate::SimulateArgs,
     verify::VerifyArgs,
@@ -38,6 +38,7 @@ pub(crate) enum Command {
     Run(RunArgs),
     Batch(BatchArgs),
     Evaluate(EvaluateArgs),
+    Calibrate(CalibrateArgs),
     Check(CheckArgs),
     #[command(subcommand)]
     Gate(GateCommand),

@@ -27,18 +27,57 @@ pub(crate) enum Exit {
     Mapped(u8),
 }
 
+impl Exit {
+    /// The graver of two: interrupted, failed, then what could not be judged at all (asked wrongly, it failed, the budget,
+    /// invalid), then inconclusive.
+    pub(crate) fn or_worse(self, other: Self) -> Self {
+        if other.gravity() > self.gravity() { other } else { self }
+    }
+
+    fn gravity(self) -> u8 {
+        gravity(self.code())
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Misused => 2,
+            Self::GateFailed => 10,
+            Self::GateInconclusive => 11,
+            Self::GateInvalid => 12,
+            Self::Budget => 13,
+            Self::Interrupted => 130,
+            Self::Script(code) | Self::Mapped(code) => code,
+        }
+    }
+}
+
+/// How grave an exit code is; 0 for what is well.
+pub(crate) fn gravity(code: u8) -> u8 {
+    // The gate's own order within one evaluation, with what kept it from judging right below a shown failure.
+    let order = [0, 11, 12, 13, 1, 2, 10, 130];
+    // Codes that a caller chose in place of these are not well either.
+    order.iter().position(|known| *known == code).map_or(1, |place| place as u8)
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Misused => 2,
-            Exit::GateFailed => 10,
-            Exit::GateInconclusive => 11,
-            Exit::GateInvalid => 12,
-            Exit::Budget => 13,
-            Exit::Interrupted => 130,
-            Exit::Script(code) | Exit::Mapped(code) => code,
-        })
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_graver_code_is_kept() {
+        let worst = |all: &[Exit]| all.iter().copied().fold(Exit::Done, Exit::or_worse);
+        assert_eq!(worst(&[Exit::GateInconclusive, Exit::GateFailed, Exit::GateInvalid]), Exit::GateFailed);
+        assert_eq!(worst(&[Exit::GateInconclusive, Exit::Budget, Exit::GateInvalid]), Exit::Budget);
+        assert_eq!(worst(&[Exit::Done, Exit::Mapped(7), Exit::Mapped(0)]), Exit::Mapped(7));
+        assert_eq!(worst(&[Exit::GateFailed, Exit::Interrupted, Exit::Misused]), Exit::Interrupted);
+        assert_eq!(worst(&[]), Exit::Done);
     }
 }

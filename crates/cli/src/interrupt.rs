@@ -1,11 +1,46 @@
 //! Ctrl-C: the first stops the run in order, the second ends the process at once.
 
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::error::CliError;
 use crate::terminal::Printer;
+
+/// One Ctrl-C for several that wait for it, one after the other.
+#[derive(Clone)]
+pub(crate) struct Interruption(Rc<RefCell<Waiting>>);
+
+enum Waiting {
+    Yet(Pin<Box<dyn Future<Output = ()>>>),
+    /// It came; who waits from now on need not.
+    Over,
+}
+
+impl Interruption {
+    /// Begins to listen.
+    pub(crate) fn listen(printer: Printer) -> Result<Self, CliError> {
+        Ok(Self(Rc::new(RefCell::new(Waiting::Yet(Box::pin(listen(printer)?))))))
+    }
+
+    /// Completes at the first Ctrl-C.
+    pub(crate) fn future(&self) -> Pin<Box<dyn Future<Output = ()>>> {
+        let waiting = self.0.clone();
+        Box::pin(std::future::poll_fn(move |context| {
+            let mut waiting = waiting.borrow_mut();
+            if let Waiting::Yet(future) = &mut *waiting {
+                std::task::ready!(future.as_mut().poll(context));
+                *waiting = Waiting::Over;
+            }
+            Poll::Ready(())
+        }))
+    }
+}
 
 /// Begins to listen for Ctrl-C (on Unix also for the requests to terminate and to hang up). The future completes at the
 /// first.

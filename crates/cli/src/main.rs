@@ -15,6 +15,7 @@ mod inputs;
 mod interrupt;
 mod keepers;
 mod prepared;
+mod project_files;
 mod python_side;
 mod report;
 mod session;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&session, args),
         Command::Batch(args) => commands::batch::batch(&session, args),
         Command::Evaluate(args) => commands::evaluate::evaluate(&session, &args),
+        Command::Calibrate(args) => commands::calibrate::calibrate(&session, &args),
         Command::Check(args) => commands::check::check(&session, &args),
         Command::Gate(command) => commands::gate::gate(&session, &command),
         Command::Draw(args) => commands::draw::draw(&session, &args),

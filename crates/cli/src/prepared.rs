@@ -92,7 +92,11 @@ impl Prepared {
             let connection_value = connection_lookup(environment);
             let mut bindings = bindings_of(environment, &variable)?;
             bindings.connection_value = Some(&connection_value);
-            bindings.nodes.extend(choices.nodes.clone());
+            for (name, chosen) in &choices.nodes {
+                let binding = bindings.nodes.entry(name.clone()).or_default();
+                binding.connection = chosen.connection.clone().or(binding.connection.take());
+                binding.deployment_name = chosen.deployment_name.clone().or(binding.deployment_name.take());
+            }
             bindings.set.clone_from(&choices.set);
             bindings.init.clone_from(&choices.init);
             bindings.whole = choices.node.as_ref().map(|_| &*whole);

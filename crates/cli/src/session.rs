@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluicegate_config::variables::SLUICEGATE_ENVIRONMENT;
 use sluicegate_config::{Connection, ConnectionKind, Environment, Project, Settings, Variables};
 use sluicegate_flow::compile::{CompileOptions, Compiled, VariantChoice, compile};
-use sluicegate_flow::files::DiskFiles;
+use sluicegate_flow::files::{DiskFiles, Files};
 use sluicegate_flow::plan::Plan;
 use sluicegate_providers::read_script;
 use sluicegate_source::{Problem, Severity, SourceFile};
@@ -15,6 +15,7 @@ use sluicegate_store::{Durability, Store};
 use crate::commands::runs::store_error;
 use crate::error::CliError;
 use crate::prepared::durability;
+use crate::project_files::Replaced;
 use crate::terminal::{Printer, show_problems};
 
 /// Where a command stands.
@@ -40,6 +41,8 @@ pub(crate) struct Flow {
     target: String,
     /// What holds for it.
     pub(crate) environment: Environment,
+    /// Files in place of others, each by its path below the project's root: which, and by which.
+    pub(crate) instead: Vec<(String, String)>,
 }
 
 impl Flow {
@@ -183,7 +186,12 @@ impl Session {
     /// Compiles a flow.
     pub(crate) fn compile(&self, flow: &Flow, variant: Option<&VariantChoice>) -> Compiled {
         let files = DiskFiles::new(&flow.environment.project().root);
-        compile(&files, &flow.target, &CompileOptions { variant: variant.cloned() })
+        self.compile_in(&Replaced::new(files, &flow.instead), flow, variant)
+    }
+
+    /// Compiles a flow whose files come from there.
+    pub(crate) fn compile_in(&self, files: &dyn Files, flow: &Flow, variant: Option<&VariantChoice>) -> Compiled {
+        compile(files, &flow.target, &CompileOptions { variant: variant.cloned() })
     }
 
     /// Compiles a flow; warnings are said, problems end the command.
@@ -263,7 +271,7 @@ impl Session {
         let target = if names.is_empty() { ".".to_owned() } else { names.join("/") };
         let is_section = settings.flows().iter().any(|known| known == environment.flow());
         let name = if is_section { environment.flow().to_owned() } else { name_of(&path) };
-        Ok(Flow { name, asked: asked.to_owned(), path, target, environment })
+        Ok(Flow { name, asked: asked.to_owned(), path, target, environment, instead: Vec::new() })
     }
 
     /// The project around a path; without one, the current folder if the path lies in it, else the path's own folder.

@@ -11,7 +11,7 @@ use sluicegate_telemetry::{Switch, Telemetry, TelemetrySettings};
 use crate::session::{Flow, Session};
 
 /// The listener that sends traces, if they are wanted. `asked` is `--deploy_traces`: an address, or empty for the one
-/// that the settings name.
+/// that the settings name. What is odd about the settings is said.
 pub(crate) fn exporter(
     session: &Session,
     flow: &Flow,
@@ -20,10 +20,18 @@ pub(crate) fn exporter(
     past: &[Event],
 ) -> Option<Box<dyn Listener>> {
     let lookup = |name: &str| flow.environment.variable(name).map(|found| found.value.to_owned());
-    let read = TelemetrySettings::from_variables(&lookup);
-    for warning in read.warnings.iter().chain(&settings.warnings) {
+    for warning in TelemetrySettings::from_variables(&lookup).warnings.iter().chain(&settings.warnings) {
         session.printer().warn(warning);
     }
+    let mut telemetry = telemetry(flow, settings, asked)?;
+    telemetry.hear_past(past);
+    Some(Box::new(telemetry))
+}
+
+/// What tells a collector, if one is to be told.
+pub(crate) fn telemetry(flow: &Flow, settings: &Settings, asked: Option<&str>) -> Option<Telemetry> {
+    let lookup = |name: &str| flow.environment.variable(name).map(|found| found.value.to_owned());
+    let read = TelemetrySettings::from_variables(&lookup);
     let configured = settings.traces_url();
     let wanted = asked.is_some() || read.switch == Switch::On || configured.is_some();
     if !wanted || read.switch == Switch::Off || settings.disabled {
@@ -50,9 +58,7 @@ pub(crate) fn exporter(
         }
     }
     telemetry.capture_content &= settings.capture_content;
-    let mut exporter = Telemetry::start(telemetry);
-    exporter.hear_past(past);
-    Some(Box::new(exporter))
+    Some(Telemetry::start(telemetry))
 }
 
 /// Scheme, host and port of an address.

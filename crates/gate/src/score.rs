@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct CaseKey(Arc<str>);
 
 /// The name by which rules call a metric: `f1`, or `rouge.recall` where one evaluator gives several.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MetricName(Arc<str>);
 
@@ -197,6 +197,11 @@ impl fmt::Display for MetricName {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+pub(crate) fn is_zero_count(number: &u64) -> bool {
     *number == 0
 }
 

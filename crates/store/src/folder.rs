@@ -80,6 +80,12 @@ impl Store {
         RunReader::open(run.clone(), self.existing(run)?, self.lock_place(run))
     }
 
+    /// Whether a run's file holds nothing yet and nobody writes it: its process died while it made the file.
+    #[must_use]
+    pub fn is_unborn(&self, run: &RunId) -> bool {
+        !self.is_running(run) && self.existing(run).is_ok_and(|place| format::holds_nothing(&place))
+    }
+
     /// Who writes a run, or wrote it last.
     ///
     /// # Errors

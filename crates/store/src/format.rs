@@ -98,6 +98,15 @@ pub(crate) fn open_to_read(place: &Path, is_written: impl FnOnce() -> bool) -> R
     Ok(connection)
 }
 
+/// Whether there is no table in a run's file, so that nothing can have been kept in it.
+pub(crate) fn holds_nothing(place: &Path) -> bool {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let tables = Connection::open_with_flags(place, flags).and_then(|connection| {
+        connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))
+    });
+    tables == Ok(0)
+}
+
 /// Moves what stands in the write-ahead log into the file, so that the file alone is the whole run. A reader that is
 /// in the way may keep the log: then it stays, and nothing is lost.
 pub(crate) fn settle(connection: &Connection) {

@@ -17,6 +17,7 @@ use sluicegate_model::Usage;
 use sluicegate_value::Value;
 
 use crate::attributes::{Attributes, Content, exception};
+use crate::evaluation::CaseEvaluation;
 use crate::open::{OpenSpan, OpenSpans, SpanKey};
 use crate::runs::Runs;
 use crate::{fetch, model_call, names, node};
@@ -236,6 +237,11 @@ impl SpanFold {
             }
             _ => {}
         }
+    }
+
+    /// What evaluators said of a case: a span that begins and ends at once, long after the answer.
+    pub(crate) fn of_case(&self, case: &CaseEvaluation<'_>) -> SpanData {
+        case.open(self.content).end(case.at, &self.scope)
     }
 
     /// Ends what nobody ended, where it was heard of last.

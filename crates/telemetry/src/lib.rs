@@ -12,6 +12,7 @@
 
 mod attributes;
 mod delivery;
+mod evaluation;
 mod fetch;
 mod fold;
 mod http;
@@ -26,5 +27,6 @@ mod runs;
 mod settings;
 mod wire;
 
+pub use evaluation::{CaseEvaluation, EvaluationResult};
 pub use listener::Telemetry;
 pub use settings::{FromVariables, Switch, TelemetrySettings, VARIABLES};

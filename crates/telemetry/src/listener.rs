@@ -5,6 +5,7 @@ use sluicegate_events::{Event, Listener, ListenerError};
 use crate::TelemetrySettings;
 use crate::attributes::Content;
 use crate::delivery::{Delivery, Report};
+use crate::evaluation::CaseEvaluation;
 use crate::fold::SpanFold;
 use crate::wire;
 
@@ -37,6 +38,14 @@ impl Telemetry {
     /// May be called more than once: for the events of the run itself, and for those of each line that goes on.
     pub fn hear_past(&mut self, past: &[Event]) {
         self.fold.hear_past(past);
+    }
+
+    /// Tells what evaluators said of a case, as a span in the case's own trace with an event for each score. A case whose
+    /// trace is not recorded is not told of.
+    pub fn tell_case(&mut self, case: &CaseEvaluation<'_>) {
+        if case.span.sampled {
+            self.fold(|fold, ended| ended(fold.of_case(case)));
+        }
     }
 
     fn fold(&mut self, step: impl FnOnce(&mut SpanFold, &mut dyn FnMut(opentelemetry_sdk::trace::SpanData))) {

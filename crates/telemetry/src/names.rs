@@ -66,6 +66,17 @@ names! {
     /// The tools that it could call (content).
     TOOL_DEFINITIONS = "gen_ai.tool.definitions";
 
+    /// The event of one score of a case.
+    EVALUATION_RESULT = "gen_ai.evaluation.result";
+    /// The metric.
+    EVALUATION_NAME = "gen_ai.evaluation.name";
+    /// The score; absent if there is none.
+    EVALUATION_SCORE_VALUE = "gen_ai.evaluation.score.value";
+    /// `pass` or `fail`, where the evaluator has a threshold or says yes or no.
+    EVALUATION_SCORE_LABEL = "gen_ai.evaluation.score.label";
+    /// Why, in the evaluator's words (content).
+    EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation";
+
     /// `GET`, `POST`, …
     HTTP_REQUEST_METHOD = "http.request.method";
     /// The status of the answer.
@@ -87,7 +98,7 @@ names! {
     /// A failure's message, in its event.
     EXCEPTION_MESSAGE = "exception.message";
 
-    /// `CHAIN`, `LLM`, `PROMPT`, `TOOL`, `EMBEDDING`.
+    /// `CHAIN`, `LLM`, `PROMPT`, `TOOL`, `EMBEDDING`, `EVALUATOR`.
     SPAN_KIND = "openinference.span.kind";
     /// What went in (content).
     INPUT_VALUE = "input.value";
@@ -106,6 +117,12 @@ names! {
     RUN_ID = "sluicegate.run.id";
     /// How the run ended.
     RUN_STATUS = "sluicegate.run.status";
+    /// The evaluation that scored a case.
+    EVALUATION_ID = "sluicegate.evaluation.id";
+    /// The case's key.
+    CASE_KEY = "sluicegate.case.key";
+    /// Which of the judge's readings a score is of, from 0.
+    JUDGE_REPEAT = "sluicegate.judge.repeat";
     /// The environment (`pr`, `dev`, `prod`).
     ENVIRONMENT = "sluicegate.environment";
     /// Calls that were made again after a crash.

@@ -95,13 +95,25 @@ pub(crate) struct OpenSpan {
 impl OpenSpan {
     /// A span that begins with an event.
     pub(crate) fn new(event: &Event, span: SpanRef, name: String, kind: SpanKind, attributes: Attributes) -> Self {
+        Self::at(event.at, event.run.clone(), span, name, kind, attributes)
+    }
+
+    /// A span that begins at a time.
+    pub(crate) fn at(
+        at: Timestamp,
+        run: RunId,
+        span: SpanRef,
+        name: String,
+        kind: SpanKind,
+        attributes: Attributes,
+    ) -> Self {
         Self {
-            run: event.run.clone(),
+            run,
             span,
             name,
             kind,
-            start: event.at,
-            last: event.at,
+            start: at,
+            last: at,
             attributes,
             events: Vec::new(),
             link: None,

@@ -30,12 +30,12 @@ pub(crate) struct Before {
 pub(crate) struct Work<'a> {
     pub(crate) session: &'a Session,
     pub(crate) prepared: &'a Prepared,
-    /// What says of cache and cassette, and what a budget assumes.
+    /// What says of cache and cassette.
     pub(crate) manner: &'a Manner,
     pub(crate) store: &'a Store,
     pub(crate) progress: ProgressStyle,
-    /// What calls may cost, and what of that is spent.
-    pub(crate) budget: Option<(f64, f64)>,
+    /// What calls may cost.
+    pub(crate) budget: Option<Arc<Budget>>,
     /// Where traces go, if a flag says so.
     pub(crate) traces: Option<&'a str>,
     /// As many lines run at once at least: as many may wait for a provider's batch as it holds.
@@ -73,7 +73,7 @@ impl Work<'_> {
         let listeners = vec![progress.listener()];
         let mut engine = prepared.engine(session, Arc::new(journal), listeners, self.traces, &before.events)?;
         engine.kept = kept.replies();
-        engine.budget = self.budget.map(|(most, spent)| Arc::new(Budget::new(most, spent, manner.assume_tokens)));
+        engine.budget.clone_from(&self.budget);
         let lines_at_once = prepared.in_flight.saturating_mul(2).max(self.lines_at_once).max(1);
         let options = BatchOptions { lines_at_once, ..self.options.clone() };
         let report = prepared.run_batch(engine, start, lines, options, interrupted);

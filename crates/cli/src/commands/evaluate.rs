@@ -1,22 +1,26 @@
 //! `evaluate`: a flow over labelled data, scored, and judged by the rules of its evaluation file.
 
-use sluicegate_evaluate::Work;
+use std::path::PathBuf;
+
+use sluicegate_evaluate::BoundEvaluator;
 use sluicegate_evaluate::results::selections;
 use sluicegate_evaluate::spec::Exhausted;
-use sluicegate_events::RunId;
-use sluicegate_gate::judge::{Facts, judge, unchanged};
-use sluicegate_gate::{About, Costs, Evidence, Hashes, Receipt, Stopped};
+use sluicegate_gate::judge::{Facts, judge, refused, to_confirm, unchanged};
+use sluicegate_gate::{About, Costs, Ended, Evidence, Hashes, Receipt, Stopped, Verdict};
+use sluicegate_store::Store;
 use sluicegate_value::hash::sha256_of_parts;
 
+use super::run::check_address;
 use crate::batch::{Data, Manner, ProgressStyle, below};
 use crate::error::CliError;
 use crate::evaluating::{
-    Baseline, Cases, Declaration, Earlier, Git, Measured, Measuring, Record, Rows, Seeker, Stage, Stages, Wanted,
-    age_seconds, changed, deployment, file_name, fingerprints, latencies, metric_lines, results, write_whole,
+    Affected, Arms, Baseline, BeforeSpending, Cases, CellDone, Declaration, Earlier, Fate, Git, Grid, Limits, Lock,
+    Record, Round, Rounds, Seeker, Stages, Variation, Wanted, age_seconds, calibrations_of, changed, costs, deployment,
+    file_name, fingerprints, latencies, metric_lines, note_traces, results, stands_as_in, tell_cases, write_whole,
 };
 use crate::exit::Exit;
-use crate::gating::{Reports, publish};
-use crate::interrupt;
+use crate::gating::{Reports, publish, publish_matrix};
+use crate::interrupt::Interruption;
 use crate::keepers::KeptArgs;
 use crate::prepared::{Choices, Prepared};
 use crate::session::Session;
@@ -27,13 +31,13 @@ use crate::terminal::harmless;
 /// evaluation.yaml beside the flow says data, evaluators and rules; --gate adds rules, or stands alone. Scores are compared
 /// with an earlier receipt's; where nothing has changed since, nothing is asked. All of it is kept under
 /// .sluicegate/evaluations/ and goes on after Ctrl-C or kill -9 by --resume; the path of receipt.json goes to stdout.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Exit codes: 0 passed · 10 failed · 11 inconclusive · 12 invalid · 13 budget reached · 130 interrupted"
 )]
 pub(crate) struct EvaluateArgs {
     /// The flow: a name from flow_configs, a folder, a flow.dag.yaml or a .prompty file
-    #[arg(value_name = "FLOW", required_unless_present = "resume")]
+    #[arg(value_name = "FLOW", required_unless_present_any = ["resume", "changed_since"])]
     flow: Option<String>,
 
     /// Which section of the config applies, and which thresholds; else SLUICEGATE_ENVIRONMENT says
@@ -79,9 +83,29 @@ pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     kept: KeptArgs,
 
+    /// Evaluate the flow in each of these variants, separated by commas, and compare: '${node.v1},${node.v2}'
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "run")]
+    variants: Vec<String>,
+
+    /// Evaluate the flow with each of these connections, separated by commas: NAME for all nodes, or NODE.connection=NAME
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "run")]
+    connections: Vec<String>,
+
+    /// Evaluate the flows that a change touches: what they read differs from the merge base with REF
+    #[arg(long, value_name = "REF", conflicts_with_all = ["resume", "run", "baseline"])]
+    changed_since: Option<String>,
+
+    /// With --changed-since: only say which flows that are
+    #[arg(long, visible_alias = "dry-run", requires = "changed_since")]
+    list: bool,
+
+    /// Write the lock file anew that the evaluation file names; nothing is evaluated
+    #[arg(long, conflicts_with_all = ["resume", "run", "no_gate"])]
+    update_lock: bool,
+
     /// Go on with an evaluation as it began; without a name, with the latest
     #[arg(long, value_name = "EVALUATION", num_args = 0..=1, default_missing_value = "latest",
-          conflicts_with_all = ["flow", "data", "gate", "no_gate", "run", "baseline", "limit", "repeats"])]
+          conflicts_with_all = ["flow", "data", "gate", "no_gate", "run", "baseline", "limit", "repeats", "variants", "connections"])]
     resume: Option<String>,
 
     /// How progress is shown on stderr
@@ -92,15 +116,83 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     json: bool,
 
+    /// Send OpenTelemetry traces, to ENDPOINT or where the config and OTEL_* variables say (else http://localhost:4318)
+    #[arg(long = "deploy_traces", value_name = "ENDPOINT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    deploy_traces: Option<String>,
+
     #[command(flatten)]
     reports: Reports,
 }
 
 /// Evaluates a flow, or goes on with that.
 pub(crate) fn evaluate(session: &Session, args: &EvaluateArgs) -> Result<Exit, CliError> {
+    let interruption = Interruption::listen(session.printer().clone())?;
+    match &args.changed_since {
+        Some(since) => evaluate_changed(session, args, since, &interruption),
+        None => evaluate_one(session, args, &interruption),
+    }
+}
+
+/// Evaluates the flows that a change touches; the gravest exit code is the command's.
+fn evaluate_changed(
+    session: &Session,
+    args: &EvaluateArgs,
+    since: &str,
+    interruption: &Interruption,
+) -> Result<Exit, CliError> {
+    let affected = Affected::since(session, since, args.flow.as_deref(), args.environment_name.as_deref())?;
+    let printer = session.printer();
+    match &affected.all_because {
+        Some(why) => printer.warn(&format!("{why}: all flows are taken")),
+        None => {
+            let files =
+                if affected.changed == 1 { "1 file differs" } else { &format!("{} files differ", affected.changed) };
+            printer.say(&harmless(&format!("{files} from the merge base with {since}")));
+        }
+    }
+    for flow in &affected.flows {
+        let words = match &flow.fate {
+            Fate::Evaluated(why) => format!("  {}: evaluated, since {why}", flow.asked),
+            Fate::Skipped(why) => format!("  {}: skipped, since {why}", flow.asked),
+        };
+        printer.say(&harmless(&words));
+    }
+    if !affected.without.is_empty() {
+        printer.say(&harmless(&format!("  without an evaluation file: {}", affected.without.join(", "))));
+    }
+    if affected.chosen().next().is_none() {
+        printer.say("no flow is evaluated: none that has an evaluation file reads what changed");
+    }
+    let mut worst = Exit::Done;
+    for flow in affected.chosen() {
+        if args.list {
+            printer.data(&flow.asked)?;
+            continue;
+        }
+        printer.say(&harmless(&format!("\n{}", flow.asked)));
+        let one = EvaluateArgs {
+            flow: Some(flow.asked.clone()),
+            changed_since: None,
+            reports: args.reports.clone().of_one(&file_name(&flow.asked)),
+            ..args.clone()
+        };
+        let exit = evaluate_one(session, &one, interruption).unwrap_or_else(|error| {
+            printer.error(&error);
+            error.exit()
+        });
+        worst = worst.or_worse(exit);
+        if exit == Exit::Interrupted {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+fn evaluate_one(session: &Session, args: &EvaluateArgs, interruption: &Interruption) -> Result<Exit, CliError> {
     if let Some(most) = args.budget.filter(|most| !most.is_finite() || *most <= 0.0) {
         return Err(CliError::misused(format!("`--budget {most}` is no amount of dollars")));
     }
+    check_address(args.deploy_traces.as_deref())?;
     let manner = Manner {
         concurrency: args.concurrency,
         budget: args.budget,
@@ -125,18 +217,121 @@ pub(crate) fn evaluate(session: &Session, args: &EvaluateArgs) -> Result<Exit, C
                 run: args.run.clone(),
                 limit: args.limit,
                 repeats: args.repeats,
+                variants: args.variants.clone(),
+                connections: args.connections.clone(),
                 manner,
             };
             Record::new(&session.project(), wanted)
         }
     };
     // What was replayed asks nobody, and needs no keys.
-    let session = &session.replaying(record.wanted.manner.kept.replay.is_some());
-    let interrupted = Box::pin(interrupt::listen(session.printer().clone())?);
-    let evaluation = Evaluation::prepare(session, args, &mut record)?;
-    let done = evaluation.finish(&mut record, interrupted);
+    let session = &session.replaying(record.wanted.manner.kept.replay.is_some() || args.update_lock);
+    let (declaration, earlier) = declared(session, &mut record)?;
+    if let Some(exit) = locked(session, args, &declaration, &mut record)? {
+        return Ok(exit);
+    }
+    if let Some(grid) = Grid::of(session, &declaration, &record)? {
+        return evaluate_grid(session, args, &declaration, &mut record, &grid, interruption);
+    }
+    let evaluation = Evaluation::prepare(session, args, &mut record, declaration, earlier, None)?;
+    let done = evaluation.finish(&mut record, interruption.future());
     evaluation.prepared.close();
     done
+}
+
+/// What the evaluation is, and the batch that it scores, if there is one already.
+fn declared(session: &Session, record: &mut Record) -> Result<(Declaration, Option<Earlier>), CliError> {
+    let wanted = &mut record.wanted;
+    let flow = session.flow(&wanted.flow, wanted.environment.as_deref())?;
+    // By a variable too: a resume is of the same environment.
+    wanted.environment = flow.environment.environment_name().map(ToOwned::to_owned);
+    if session.directory().join(&wanted.flow).exists() {
+        wanted.flow = flow.path.display().to_string();
+    }
+    let earlier = wanted.run.as_deref().map(|run| Earlier::find(session, run)).transpose()?;
+    let declaration = Declaration::read(session, flow, wanted, earlier.as_ref())?;
+    Ok((declaration, earlier))
+}
+
+/// How the command ends if that is the lock's to say: it was written anew, or speaks against the evaluation.
+fn locked(
+    session: &Session,
+    args: &EvaluateArgs,
+    declaration: &Declaration,
+    record: &mut Record,
+) -> Result<Option<Exit>, CliError> {
+    if record.wanted.no_gate {
+        return Ok(None);
+    }
+    let lock = Lock::of(session, declaration)?;
+    if args.update_lock {
+        let lock = lock.ok_or_else(|| {
+            CliError::misused("the evaluation file names no lock file").hint("write `lock: eval.lock` into it")
+        })?;
+        session.printer().say(&harmless(&format!("{}; nothing was evaluated", lock.update()?)));
+        session.printer().data(lock.shown())?;
+        return Ok(Some(Exit::Done));
+    }
+    let Some(receipt) = lock.map(|lock| lock.objection()).transpose()?.flatten() else { return Ok(None) };
+    let (exit, file) = tell(session, args, declaration, record, &receipt)?;
+    match args.json {
+        true => session.printer().write_data(&receipt.to_json())?,
+        false => session.printer().data(&file.display().to_string())?,
+    }
+    Ok(Some(exit))
+}
+
+/// Evaluates each cell of a matrix, and compares them.
+fn evaluate_grid(
+    session: &Session,
+    args: &EvaluateArgs,
+    declaration: &Declaration,
+    record: &mut Record,
+    grid: &Grid,
+    interruption: &Interruption,
+) -> Result<Exit, CliError> {
+    let one = |part: &mut Record, cell: &Variation, limits: Option<Limits>| {
+        let evaluation = Evaluation::prepare(session, args, part, declaration.clone(), None, Some(cell.clone()))?;
+        evaluation.limits.replace(limits);
+        let exit = evaluation.finish(part, interruption.future());
+        evaluation.prepared.close();
+        Ok(CellDone { exit: exit?, limits: evaluation.limits.take() })
+    };
+    let id = record.id.clone();
+    let Some(done) = grid.evaluate(session, &declaration.spec.policy, record, one)? else {
+        session.printer().say(&format!("go on with: sluicegate evaluate --resume {id}"));
+        return Ok(Exit::Interrupted);
+    };
+    if !done.matrix.not_measured.is_empty() || done.receipt.decision.verdict == Verdict::Aborted {
+        let limits = done.limits.unwrap_or_else(|| Limits::new(&declaration.spec.budget, record.wanted.manner.budget));
+        session.printer().say(&limits.to_go_on(&id));
+    }
+    let (exit, _) = tell(session, args, declaration, record, &done.receipt)?;
+    let reports = args.reports.clone().or(&declaration.spec.report, &record.folder, &record.folder);
+    let file = publish_matrix(session, &done.matrix, &reports, &record.folder)?;
+    match args.json {
+        true => session.printer().write_data(&done.matrix.to_json())?,
+        false => session.printer().data(&file.display().to_string())?,
+    }
+    Ok(exit)
+}
+
+/// Keeps a receipt that stands for the whole, and brings it to its readers.
+fn tell(
+    session: &Session,
+    args: &EvaluateArgs,
+    declaration: &Declaration,
+    record: &mut Record,
+    receipt: &Receipt,
+) -> Result<(Exit, PathBuf), CliError> {
+    let (root, folder) = (&declaration.target.environment.project().root, record.folder.clone());
+    let file = folder.join("receipt.json");
+    write_whole(&file, &receipt.to_json())?;
+    record.verdict = Some(receipt.decision.verdict.to_string());
+    record.save()?;
+    let reports = args.reports.clone().or(&declaration.spec.report, root, &folder);
+    let exit = publish(session, receipt, &reports, &folder)?;
+    Ok((exit, reports.receipt.map_or(file, |asked| session.directory().join(asked))))
 }
 
 /// An evaluation that is ready to run.
@@ -150,29 +345,30 @@ struct Evaluation<'a> {
     cases: Cases,
     hashes: Hashes,
     baseline: Baseline,
+    /// What is different, if it is a cell of a matrix.
+    cell: Option<Variation>,
+    /// What the cells before it left, and what it leaves.
+    limits: std::cell::RefCell<Option<Limits>>,
 }
 
-/// What the flow's batches came to.
-struct Answered {
-    runs: Vec<RunId>,
-    /// `None` if a price is not known.
-    usd: Option<f64>,
-    stopped: Option<Stopped>,
+/// What the flow is called in its receipt.
+fn label(declaration: &Declaration, cell: Option<&Variation>) -> String {
+    let name = &declaration.target.name;
+    cell.map_or_else(|| name.clone(), |cell| cell.label(name))
 }
 
 type Interrupted = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 impl<'a> Evaluation<'a> {
-    fn prepare(session: &'a Session, args: &'a EvaluateArgs, record: &mut Record) -> Result<Self, CliError> {
+    fn prepare(
+        session: &'a Session,
+        args: &'a EvaluateArgs,
+        record: &mut Record,
+        declaration: Declaration,
+        earlier: Option<Earlier>,
+        cell: Option<Variation>,
+    ) -> Result<Self, CliError> {
         let wanted = &mut record.wanted;
-        let flow = session.flow(&wanted.flow, wanted.environment.as_deref())?;
-        // By a variable too: a resume is of the same environment.
-        wanted.environment = flow.environment.environment_name().map(ToOwned::to_owned);
-        if session.directory().join(&wanted.flow).exists() {
-            wanted.flow = flow.path.display().to_string();
-        }
-        let earlier = wanted.run.as_deref().map(|run| Earlier::find(session, run)).transpose()?;
-        let declaration = Declaration::read(session, flow, wanted, earlier.as_ref())?;
         let project = declaration.target.environment.project().clone();
         let filters: Vec<String> = declaration.asked.filter.iter().cloned().collect();
         let files = declaration.files();
@@ -184,10 +380,17 @@ impl<'a> Evaluation<'a> {
         }
         let choices =
             Choices { max_in_flight: wanted.manner.concurrency.map(|limit| limit as usize), ..Choices::default() };
-        let prepared = Prepared::new(session, declaration.target.clone(), &choices)?;
+        let (choices, target) = match &cell {
+            Some(cell) => (cell.choices(choices), cell.flow(declaration.target.clone())),
+            None => (choices, declaration.target.clone()),
+        };
+        let prepared = Prepared::new(session, target, &choices)?;
         let plan_hashes = earlier.as_ref().map_or_else(|| prepared.hashes(), |earlier| earlier.hashes.clone());
         let repeats = declaration.spec.target.repeats;
         let mut hashes = fingerprints(&declaration.spec, &declaration.target, &plan_hashes, &cases.hash, repeats);
+        if let Some(cell) = &cell {
+            hashes.plan = cell.hash(hashes.plan);
+        }
         // Of the same file, other rows may be cases.
         if let (Some(data), true) = (&hashes.data, limit.is_some() || !filters.is_empty()) {
             let of_rows = cases.rows.iter().map(|row| row.key.to_string());
@@ -202,7 +405,7 @@ impl<'a> Evaluation<'a> {
         let seeker = Seeker {
             project: &project,
             policy: &declaration.spec.policy,
-            flow: &declaration.target.name,
+            flow: &label(&declaration, cell.as_ref()),
             environment: record.wanted.environment.as_deref(),
             hashes: &hashes,
         };
@@ -213,134 +416,179 @@ impl<'a> Evaluation<'a> {
         record.baseline = baseline.keep(&record.folder)?;
         record.fingerprint = fingerprint;
         record.save()?;
-        Ok(Self { session, args, declaration, earlier, choices, prepared, cases, hashes, baseline })
+        let limits = std::cell::RefCell::default();
+        Ok(Self { session, args, declaration, earlier, choices, prepared, cases, hashes, baseline, cell, limits })
     }
 
     /// Runs, scores, judges and tells.
     fn finish(&self, record: &mut Record, interrupted: Interrupted) -> Result<Exit, CliError> {
         let (session, policy) = (self.session, &self.declaration.spec.policy);
-        let same = self.baseline.receipt.as_ref().filter(|_| self.earlier.is_none());
+        let spec = &self.declaration.spec;
+        let environment = &self.declaration.target.environment;
+        let metrics = spec.metrics(&|evaluator| deployment(evaluator, environment));
+        let calibrations = calibrations_of(session, spec, environment);
+        let same = self
+            .baseline
+            .receipt
+            .as_ref()
+            .filter(|receipt| self.earlier.is_none() && stands_as_in(receipt, policy, &metrics, &calibrations));
         if let Some(mut receipt) = same.and_then(|receipt| unchanged(policy, receipt, &self.facts(record))) {
             receipt.about.costs = Costs::default();
             return self.publish(record, &receipt);
         }
+        let limits = self.limits.borrow().clone();
         let mut stages = Stages {
             session,
             progress: self.args.progress,
-            budget: record.wanted.manner.budget.or(self.declaration.spec.budget.usd),
-            spent: 0.0,
+            limits: limits.unwrap_or_else(|| Limits::new(&spec.budget, record.wanted.manner.budget)),
             interrupted,
+            deploy_traces: self.args.deploy_traces.as_deref(),
         };
-        let spec = &self.declaration.spec;
-        let store = session.store_of(self.declaration.target.environment.project())?.0;
+        if let Some(receipt) = self.before_spending(record, &stages.limits) {
+            return self.publish(record, &receipt);
+        }
+        let store = session.store_of(environment.project())?.0;
         let available = self.declaration.available(&self.cases.columns, self.prepared.plan());
         let bound = spec.bind(&available)?;
-        let Answered { runs, usd: target_usd, mut stopped } = self.target(&mut stages, record)?;
-        if stopped == Some(Stopped::Interrupted) {
-            return Ok(self.interrupted(record));
-        }
-        let measuring = Measuring {
-            bound: &bound,
-            target: &self.declaration.target.environment,
-            cases: &self.cases,
-            store: &store,
-            prefix: "",
-        };
-        let mut measured = Measured::of_runs(&self.cases, &store, &runs)?;
-        measuring.score(&mut measured, &mut stages, record)?;
-        let baseline = match &self.baseline.run {
-            Some(run) => {
-                let run = Earlier::find(session, run)?;
-                if run.data_hash != self.cases.hash {
-                    return Err(CliError::misused(format!("run `{}` was over other data", run.run)));
-                }
-                let mut measured = Measured::of_runs(&self.cases, &store, std::slice::from_ref(&run.run))?;
-                Measuring { prefix: "baseline-", ..measuring }.score(&mut measured, &mut stages, record)?;
-                stopped = measured.stopped.or(stopped);
-                Some(measured.arm(spec, &self.cases))
-            }
-            None => {
-                let receipt = self.baseline.receipt.as_ref();
-                receipt.and_then(|receipt| Some(receipt.evidence.as_ref()?.candidate.clone()))
-            }
-        };
-        stopped = measured.stopped.or(stopped);
-        if stopped == Some(Stopped::Interrupted) {
-            return Ok(self.interrupted(record));
-        }
-        let environment = &self.declaration.target.environment;
-        let metrics = spec.metrics(&|evaluator| deployment(evaluator, environment));
-        let arm = measured.arm(spec, &self.cases);
-        let (results, summaries) = results(spec, &bound, &self.cases, &measured, &metrics, &arm);
-        write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;
         let rows = self.cases.rows.iter().map(|row| (&row.key, &row.columns));
-        let evidence = Evidence {
+        let mut evidence = Evidence {
             metrics,
-            candidate: arm,
-            baseline,
             selections: selections(&policy.expressions(), rows)?,
-            stopped: stopped.filter(|_| spec.budget.exhausted == Exhausted::Aborted),
+            calibrations,
             ..Evidence::default()
         };
-        let is_judged = spec.evaluators.iter().any(|evaluator| evaluator.work() != Work::Pure);
-        let mut facts = self.facts(record);
-        facts.about.run = runs.first().map(ToString::to_string);
-        facts.about.latencies = latencies(&measured);
-        facts.about.costs = Costs {
-            target_usd,
-            judge_usd: measured.judges_usd.filter(|_| is_judged),
-            list_usd: target_usd.zip(measured.judges_usd).map(|(target, judges)| target + judges),
-            cached: measured.items.iter().filter(|item| item.answer.run.cached).count() as u64,
-            unpriced: measured.items.iter().filter(|item| item.answer.run.cost_usd.is_none()).count() as u64,
-            budget_usd: stages.budget,
-        };
-        let receipt = judge(policy, &evidence, &facts);
-        session.printer().say(&harmless(&metric_lines(&summaries)));
-        if stopped == Some(Stopped::Budget) {
-            session.printer().say(&format!("go on with: sluicegate evaluate --resume {} --budget USD", record.id));
+        let all = Round::all(policy, &self.cases, &evidence.selections, self.seed());
+        let rounds = self.rounds(record, &bound, &store)?;
+        let mut arms = Arms::new();
+        let mut receipt = None;
+        for round in &all {
+            rounds.measure(&mut arms, round, &mut stages, record)?;
+            if arms.stopped.is_none() && self.baseline.is_comparable(policy) {
+                let wanted = |arms: &Arms| to_confirm(policy, &self.evidence(&evidence, arms, round));
+                rounds.confirm(&mut arms, round, &wanted, &mut stages, record)?;
+            }
+            if arms.stopped == Some(Stopped::Interrupted) {
+                return Ok(self.interrupted(record));
+            }
+            evidence = self.evidence(&evidence, &arms, round);
+            let mut facts = self.facts_of(record, &arms, round);
+            facts.about.costs.budget_usd = stages.limits.usd;
+            let mut judged = judge(policy, &evidence, &facts);
+            if let Some(ended) = round.ended(&judged, arms.stopped) {
+                facts.rounds.ended = Some(ended);
+                let is_early = matches!(ended, Ended::Success | Ended::Decided | Ended::Futility);
+                evidence.stopped = evidence.stopped.or(is_early.then_some(Stopped::Decided));
+                judged = judge(policy, &evidence, &facts);
+                receipt = Some(judged);
+                break;
+            }
+            receipt = Some(judged);
+        }
+        self.limits.replace(Some(stages.limits.clone()));
+        let Some(mut receipt) = receipt else { return Err(CliError::failed("there was no round")) };
+        note_traces(&mut receipt, &self.cases, &arms.candidate);
+        let scored = (&self.cases, &arms.candidate);
+        tell_cases(session, &self.declaration.target, stages.deploy_traces, &record.id, scored)?;
+        let planned = arms.candidate.planned(spec, &self.cases);
+        let (results, summaries) = results(spec, &bound, &self.cases, &arms.candidate, &evidence.metrics, &planned);
+        write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;
+        if self.cell.is_none() {
+            session.printer().say(&harmless(&metric_lines(&summaries)));
+        }
+        if arms.stopped == Some(Stopped::Budget) && self.cell.is_none() {
+            session.printer().say(&stages.limits.to_go_on(&record.id));
         }
         self.publish(record, &receipt)
     }
 
-    /// The batches of the flow, one for each repeat.
-    fn target(&self, stages: &mut Stages<'_>, record: &mut Record) -> Result<Answered, CliError> {
-        if let Some(earlier) = &self.earlier {
-            return Ok(Answered { runs: vec![earlier.run.clone()], usd: Some(0.0), stopped: None });
+    /// Says what the evaluation can see and about what it costs; the receipt of a refusal, if a rule requires more.
+    fn before_spending(&self, record: &Record, limits: &Limits) -> Option<Receipt> {
+        // What goes on has begun, and it was said then.
+        if !record.stages.is_empty() || self.earlier.is_some() {
+            return None;
         }
-        if self.cases.rows.is_empty() {
-            return Ok(Answered { runs: Vec::new(), usd: Some(0.0), stopped: None });
+        let spec = &self.declaration.spec;
+        let cases = self.cases.rows.len() as u64;
+        let before = BeforeSpending::of(spec, &self.baseline, cases, spec.target.repeats);
+        // Of a matrix once: its cells have the same cases.
+        if self.limits.borrow().is_none() {
+            before.tell(self.session.printer(), limits);
         }
+        before.refusal().map(|why| refused(&spec.policy, &why, &self.facts(record)))
+    }
+
+    /// What measures, its data looked through.
+    fn rounds<'r>(
+        &'r self,
+        record: &Record,
+        bound: &'r [BoundEvaluator],
+        store: &'r Store,
+    ) -> Result<Rounds<'r>, CliError> {
         let asked = &self.declaration.asked;
-        let data = Data::prepare(self.session, &self.prepared, asked, &record.folder.join("stdin"))?;
-        let mut answered = Answered { runs: Vec::new(), usd: Some(0.0), stopped: None };
-        for repeat in 0..self.declaration.spec.target.repeats.max(1) {
-            let name = if repeat == 0 { "target".to_owned() } else { format!("target-{}", repeat + 1) };
-            let manner = record.manner_of(repeat);
-            let stage = Stage {
-                run: RunId(format!("{}-{name}", record.id).into()),
-                name,
-                prepared: &self.prepared,
-                choices: &self.choices,
-                manner: &manner,
-                rows: Rows::Mapped(&data, asked),
-                reserve: self.declaration.spec.budget.reserve,
-            };
-            let ended = stage.run(stages, record)?;
-            answered.usd = answered.usd.zip(ended.spent.cost).map(|(before, now)| before + now);
-            answered.runs.push(stage.run);
-            answered.stopped = ended.stopped;
-            if ended.stopped.is_some() {
-                break;
-            }
+        let lines = match self.earlier.is_some() || self.cases.rows.is_empty() {
+            true => None,
+            false => Some((Data::prepare(self.session, &self.prepared, asked, &record.folder.join("stdin"))?, asked)),
+        };
+        let baseline = self.baseline.run.as_deref().map(|run| Earlier::find(self.session, run)).transpose()?;
+        if let Some(run) = baseline.as_ref().filter(|run| run.data_hash != self.cases.hash) {
+            return Err(CliError::misused(format!("run `{}` was over other data", run.run)));
         }
-        Ok(answered)
+        Ok(Rounds {
+            prepared: &self.prepared,
+            choices: &self.choices,
+            spec: &self.declaration.spec,
+            bound,
+            target: &self.declaration.target.environment,
+            cases: &self.cases,
+            store,
+            lines,
+            earlier: self.earlier.as_ref(),
+            baseline,
+        })
+    }
+
+    /// What is measured so far.
+    fn evidence(&self, known: &Evidence, arms: &Arms, round: &Round) -> Evidence {
+        let spec = &self.declaration.spec;
+        let of_receipt = || Some(self.baseline.receipt.as_ref()?.evidence.as_ref()?.candidate.clone());
+        Evidence {
+            candidate: arms.candidate.arm(spec, &self.cases),
+            baseline: arms.baseline.as_ref().map(|arm| arm.arm(spec, &self.cases)).or_else(of_receipt),
+            ahead: round.ahead.clone(),
+            stopped: arms.stopped.filter(|_| spec.budget.exhausted == Exhausted::Aborted),
+            ..known.clone()
+        }
+    }
+
+    /// The facts of an evaluation that is measured as far as this round.
+    fn facts_of(&self, record: &Record, arms: &Arms, round: &Round) -> Facts {
+        let measured = &arms.candidate;
+        let mut facts = self.facts(record);
+        facts.look = round.look;
+        facts.rounds = arms.rounds(self.cases.rows.len() as u64, round.look.map(|_| facts.seed));
+        facts.about.run = arms.runs.first().map(ToString::to_string);
+        facts.about.latencies = latencies(measured);
+        facts.about.costs = costs(&self.declaration.spec, arms);
+        facts.about.served_models = measured.served();
+        let before = match (&arms.baseline, &self.baseline.receipt) {
+            (Some(measured), _) => measured.served(),
+            (None, Some(receipt)) => receipt.about.served_models.clone(),
+            (None, None) => None,
+        };
+        let policy = &self.declaration.spec.policy.baseline;
+        facts.baseline.served(before.as_deref(), facts.about.served_models.as_deref(), &policy.compatible_on);
+        facts
+    }
+
+    fn seed(&self) -> u64 {
+        let seed = self.hashes.data.as_deref().and_then(|hash| u64::from_str_radix(hash.get(..12)?, 16).ok());
+        self.declaration.spec.target.seed.or(seed).unwrap_or_default()
     }
 
     fn facts(&self, record: &Record) -> Facts {
         let project = self.declaration.target.environment.project();
-        let seed = self.hashes.data.as_deref().and_then(|hash| u64::from_str_radix(hash.get(..12)?, 16).ok());
         Facts {
-            flow: self.declaration.target.name.clone(),
+            flow: label(&self.declaration, self.cell.as_ref()),
             environment: record.wanted.environment.clone(),
             hashes: self.hashes.clone(),
             baseline: self.baseline.info.clone(),
@@ -354,9 +602,8 @@ impl<'a> Evaluation<'a> {
                 evaluation_file: self.declaration.file.clone(),
                 ..About::default()
             },
-            seed: self.declaration.spec.target.seed.or(seed).unwrap_or_default(),
-            resamples: None,
-            look: None,
+            seed: self.seed(),
+            ..Facts::default()
         }
     }
 
@@ -374,6 +621,9 @@ impl<'a> Evaluation<'a> {
         }
         record.verdict = Some(receipt.decision.verdict.to_string());
         record.save()?;
+        if self.cell.is_some() {
+            return Ok(Exit::Done);
+        }
         let reports = self.args.reports.clone().or(&self.declaration.spec.report, &project.root, &folder);
         let exit = publish(session, receipt, &reports, &folder)?;
         if self.args.json {
@@ -386,7 +636,9 @@ impl<'a> Evaluation<'a> {
     }
 
     fn interrupted(&self, record: &Record) -> Exit {
-        self.session.printer().say(&format!("go on with: sluicegate evaluate --resume {}", record.id));
+        if self.cell.is_none() {
+            self.session.printer().say(&format!("go on with: sluicegate evaluate --resume {}", record.id));
+        }
         Exit::Interrupted
     }
 }

@@ -16,6 +16,7 @@ use sluicegate_source::{Problem, yaml};
 use sluicegate_value::{Map, Value, json};
 
 use crate::error::CliError;
+use crate::evaluating::advice;
 use crate::exit::Exit;
 use crate::gating::{Declared, Reports, is_receipt, painted, policy_of, publish, read_evaluation, read_receipt};
 use crate::session::Session;
@@ -296,7 +297,9 @@ fn plan_of_flow(session: &Session, args: &PlanArgs) -> Result<(String, Plan), Cl
         Some((data, _)) => format!("{} over {data}", flow.name),
         None => flow.name.clone(),
     };
-    Ok((title, planned(&declared.spec.policy, &basis)))
+    let mut plan = planned(&declared.spec.policy, &basis);
+    plan.notes.extend(advice(session, &flow, &declared.spec)?);
+    Ok((title, plan))
 }
 
 /// A plan as people read it.

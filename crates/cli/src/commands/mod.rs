@@ -1,6 +1,7 @@
 //! One command, one file.
 
 pub(crate) mod batch;
+pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;

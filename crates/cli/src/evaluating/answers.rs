@@ -1,11 +1,11 @@
 //! A batch read back: what became of each line, and what it took.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluicegate_evaluate::RunFacts;
-use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId};
+use sluicegate_events::{CallEnd, Event, EventKind, Failure, LineEnd, RunId, SpanRef};
 use sluicegate_gate::Outcome;
-use sluicegate_model::FilterState;
+use sluicegate_model::{ChatReply, FilterState};
 use sluicegate_store::{LineFilter, LineStatus, Store};
 use sluicegate_value::Map;
 
@@ -20,6 +20,10 @@ pub(crate) struct Answer {
     pub(crate) outputs: Map,
     pub(crate) inputs: Option<Map>,
     pub(crate) run: RunFacts,
+    /// The line's span, if it is recorded.
+    pub(crate) span: Option<SpanRef>,
+    /// The models that answered, by the endpoint's word, each with its fingerprint if it has one.
+    pub(crate) served: BTreeSet<String>,
 }
 
 /// The lines of a batch that are over, by their numbers.
@@ -44,6 +48,8 @@ fn answer(events: &[Event]) -> Answer {
         outputs: Map::new(),
         inputs: None,
         run: RunFacts::default(),
+        span: None,
+        served: BTreeSet::new(),
     };
     let mut filter = None;
     for event in events {
@@ -52,8 +58,10 @@ fn answer(events: &[Event]) -> Answer {
             EventKind::ReplyFound { .. } => answer.run.cached = true,
             EventKind::ModelCallFinished { end: CallEnd::Replied { reply }, .. } => {
                 filter = reply.filter.as_ref().map(|filter| filter.state);
+                answer.served.extend(served(reply));
             }
             EventKind::LineFinished { end, usage, cost } => {
+                answer.span = event.trace.filter(|span| span.sampled);
                 answer.run.cost_usd = *cost;
                 answer.run.prompt_tokens = usage.input_tokens;
                 answer.run.completion_tokens = usage.output_tokens;
@@ -71,6 +79,15 @@ fn answer(events: &[Event]) -> Answer {
         }
     }
     answer
+}
+
+fn served(reply: &ChatReply) -> Option<String> {
+    let model = reply.model.as_deref()?;
+    let fingerprint = reply.body.as_map().and_then(|body| body.get("system_fingerprint")?.as_str());
+    Some(match fingerprint {
+        Some(fingerprint) => format!("{model} ({fingerprint})"),
+        None => model.to_owned(),
+    })
 }
 
 fn outcome(failure: &Failure, filter: Option<FilterState>) -> Outcome {

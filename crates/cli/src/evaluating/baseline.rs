@@ -8,7 +8,7 @@ use sluicegate_gate::{BaselineInfo, BaselineKind, Hashes, Policy, Receipt, Verdi
 use sluicegate_value::{Map, Value};
 
 use super::Git;
-use super::record::{folder_of_all, write_whole};
+use super::record::{PARTS, folder_of_all, write_whole};
 use crate::error::CliError;
 use crate::gating::{is_receipt, read_receipt};
 use crate::session::Session;
@@ -87,6 +87,12 @@ impl Baseline {
             None => "compared with the newest receipt that passed here".to_owned(),
         };
         Ok(chosen)
+    }
+
+    /// Whether there is something to compare with, of the same kind in all that the policy asks to be equal.
+    pub(crate) fn is_comparable(&self, policy: &Policy) -> bool {
+        let matters = |part: &String| part != "data" && policy.baseline.compatible_on.contains(part);
+        (self.receipt.is_some() || self.run.is_some()) && !self.info.changed.iter().any(matters)
     }
 
     /// What a resume is compared with: the same. The receipt is kept beside, whatever becomes of its own file.
@@ -178,7 +184,9 @@ fn of_receipt(seeker: &Seeker<'_>, receipt: Receipt, path: &Path, kind: Baseline
 fn kept_receipts(seeker: &Seeker<'_>) -> Vec<PathBuf> {
     let children =
         |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let of_evaluations = children(folder_of_all(seeker.project)).map(|folder| folder.join("receipt.json"));
+    let evaluations: Vec<PathBuf> = children(folder_of_all(seeker.project)).collect();
+    let parts = evaluations.iter().flat_map(|folder| children(folder.join(PARTS)));
+    let of_evaluations = evaluations.iter().cloned().chain(parts).map(|folder| folder.join("receipt.json"));
     let by_commit = children(seeker.project.state_folder().join("receipts"));
     let mut files: Vec<(std::time::SystemTime, PathBuf)> = of_evaluations
         .chain(by_commit)

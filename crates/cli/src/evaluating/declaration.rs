@@ -20,6 +20,7 @@ use crate::session::{Flow, Session};
 use crate::terminal::show_problems;
 
 /// What an evaluation is.
+#[derive(Clone)]
 pub(crate) struct Declaration {
     pub(crate) spec: EvaluationSpec,
     /// The flow that is evaluated.
@@ -91,13 +92,6 @@ impl Declaration {
         }
         if let Some(repeats) = wanted.repeats {
             spec.target.repeats = repeats;
-        }
-        if spec.matrix.is_some() {
-            session.printer().warn("`matrix` is not run yet: the flow is evaluated as it is");
-        }
-        if spec.policy.sequential.is_some() {
-            session.printer().warn("`sequential` is not followed yet: there is one look, at the end");
-            spec.policy.sequential = None;
         }
         let environment_name = environment.environment_name().map(ToOwned::to_owned);
         let target = match &spec.target.flow {

@@ -34,6 +34,7 @@ pub(super) fn prepare(
     evaluator: &Evaluator,
     target: &Environment,
     folder: &Path,
+    concurrency: Option<u32>,
 ) -> Result<(Prepared, Choices), CliError> {
     let project = target.project();
     let own = folder.join("evaluators").join(file_name(&evaluator.name));
@@ -58,12 +59,11 @@ pub(super) fn prepare(
     let plan = session.plan(&flow, None)?;
     let is_chosen = model != ModelChoice::default();
     // A flow with a section of its own knows whom it asks, unless the evaluator says otherwise.
-    let choices = if has_section && !is_chosen {
-        Choices::default()
-    } else {
+    let mut choices = Choices { max_in_flight: concurrency.map(|limit| limit as usize), ..Choices::default() };
+    if !has_section || is_chosen {
         let connection = model.connection.clone().or(one(target.connection_name())?.map(Arc::from));
-        Choices { nodes: bindings(&plan, &model, connection, target)?, ..Choices::default() }
-    };
+        choices.nodes = bindings(&plan, &model, connection, target)?;
+    }
     Ok((Prepared::new(session, flow, &choices)?, choices))
 }
 

@@ -36,6 +36,34 @@ impl Git {
         self.ask(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")])
     }
 
+    /// Whether git knows this folder.
+    pub(crate) fn is_here(&self) -> bool {
+        self.ask(&["rev-parse", "--is-inside-work-tree"]).as_deref() == Some("true")
+    }
+
+    /// Whether only the newest part of the history is here.
+    pub(crate) fn is_shallow(&self) -> bool {
+        self.ask(&["rev-parse", "--is-shallow-repository"]).as_deref() == Some("true")
+    }
+
+    /// The commit at which this branch left another.
+    pub(crate) fn merge_base_with(&self, commit: &str) -> Option<String> {
+        self.ask(&["merge-base", "HEAD", commit])
+    }
+
+    /// The files, absolute, in which the working tree differs from a commit: committed or not, new ones, and those that
+    /// are gone. `None` if git does not say.
+    pub(crate) fn changed_since(&self, commit: &str) -> Option<Vec<PathBuf>> {
+        let top = PathBuf::from(self.ask(&["rev-parse", "--show-toplevel"])?);
+        let top = top.canonicalize().unwrap_or(top);
+        let all = Self::at(&top);
+        let differing =
+            all.ask(&["diff", "--name-only", "--no-renames", "--no-ext-diff", "--no-relative", "-z", commit])?;
+        let new = all.ask(&["ls-files", "--others", "--exclude-standard", "-z"])?;
+        let names = differing.split('\0').chain(new.split('\0')).filter(|name| !name.is_empty());
+        Some(names.map(|name| top.join(name)).collect())
+    }
+
     fn ask(&self, arguments: &[&str]) -> Option<String> {
         let mut git = Command::new("git");
         git.arg("-C").arg(&self.root).args(arguments).stdin(Stdio::null());

@@ -1,5 +1,6 @@
 //! From answers to scores: pure evaluators at once, the others by a batch of their flow.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use sluicegate_config::Environment;
 use sluicegate_evaluate::score::{Comparison, NotScored};
 use sluicegate_evaluate::{BoundEvaluator, CaseFacts, CaseScore, EvaluationSpec, Reading, Work, results};
 use sluicegate_events::RunId;
-use sluicegate_gate::{Arm, Outcome, Stopped};
+use sluicegate_gate::{Arm, Case, Outcome, Stopped};
 use sluicegate_store::Store;
 use sluicegate_value::{Map, Value};
 
@@ -25,14 +26,29 @@ pub(crate) struct Measuring<'a> {
     pub(crate) store: &'a Store,
     /// Before the names of its batches: empty for the candidate.
     pub(crate) prefix: &'a str,
+    /// Which answer to their cases the answers are: those of another one than the first are not read from a cache.
+    pub(crate) draw: u32,
 }
 
 /// One answer to one case, with its scores.
 pub(crate) struct Item {
+    /// The batch that the answer is of.
+    pub(crate) run: RunId,
     pub(crate) case: usize,
     pub(crate) repeat: u32,
+    /// Whether the case was answered once more because it fell.
+    pub(crate) confirming: bool,
     pub(crate) answer: Answer,
     pub(crate) scores: Vec<CaseScore>,
+    /// Whether an evaluator was not asked any more: then it is not measured.
+    unasked: bool,
+}
+
+impl Item {
+    /// The trace of the answer, in hex; empty if none is recorded.
+    pub(crate) fn trace_id(&self) -> String {
+        self.answer.span.map_or_else(String::new, |span| format!("{:032x}", span.trace_id))
+    }
 }
 
 /// All answers of one arm, scored.
@@ -53,28 +69,72 @@ struct Asked {
 }
 
 impl Measured {
-    /// The answers of batches, one for each repeat, to the cases. A line that is not over is no answer.
-    pub(crate) fn of_runs(cases: &Cases, store: &Store, runs: &[RunId]) -> Result<Self, CliError> {
-        let mut items = Vec::new();
-        for (repeat, run) in runs.iter().enumerate() {
-            let mut answers = answers_of(store, run)?;
-            for (case, row) in cases.rows.iter().enumerate() {
-                if let Some(answer) = answers.remove(&row.number) {
-                    items.push(Item { case, repeat: repeat as u32, answer, scores: Vec::new() });
-                }
+    /// Nothing yet.
+    pub(crate) fn nothing() -> Self {
+        Self { judges_usd: Some(0.0), ..Self::default() }
+    }
+
+    /// The answers of a batch to some cases. A line that is not over is no answer.
+    pub(crate) fn of_run(
+        cases: &Cases,
+        store: &Store,
+        run: &RunId,
+        chosen: &[usize],
+        (repeat, confirming): (u32, bool),
+    ) -> Result<Self, CliError> {
+        let mut answers = answers_of(store, run)?;
+        let mut measured = Self::nothing();
+        for case in chosen {
+            let answer = cases.rows.get(*case).and_then(|row| answers.remove(&row.number));
+            if let Some(answer) = answer {
+                let (run, case, scores) = (run.clone(), *case, Vec::new());
+                let item = Item { run, case, repeat, confirming, answer, scores, unasked: false };
+                measured.items.push(item);
             }
         }
-        Ok(Self { items, judges_usd: Some(0.0), ..Self::default() })
+        Ok(measured)
+    }
+
+    /// Takes over what else was measured.
+    pub(crate) fn add(&mut self, more: Self) {
+        // Numbers that are of a part of the cases are none of the whole.
+        if self.items.is_empty() {
+            self.logged = more.logged;
+        } else if more.items.iter().any(|item| !item.confirming) {
+            self.logged.clear();
+        }
+        self.items.extend(more.items);
+        self.judges_usd = self.judges_usd.zip(more.judges_usd).map(|(before, now)| before + now);
+        self.stopped = more.stopped.or(self.stopped);
+    }
+
+    /// The models that answered; `None` if no endpoint said it.
+    pub(crate) fn served(&self) -> Option<String> {
+        let served: BTreeSet<&str> =
+            self.items.iter().flat_map(|item| &item.answer.served).map(String::as_str).collect();
+        (!served.is_empty()).then(|| served.into_iter().collect::<Vec<_>>().join(", "))
     }
 
     /// As the gate reads it.
     pub(crate) fn arm(&self, spec: &EvaluationSpec, cases: &Cases) -> Arm {
-        let cluster = spec.data.cluster.as_deref();
-        Arm {
-            cases: self.items.iter().map(|item| results::case(&facts(&cases.rows, item), cluster, "")).collect(),
-            scores: self.items.iter().flat_map(|item| &item.scores).map(|scored| scored.score.clone()).collect(),
-        }
+        arm(self.items.iter(), spec, cases)
     }
+
+    /// The same, without answers to cases that ran again because they fell: what means are made of.
+    pub(crate) fn planned(&self, spec: &EvaluationSpec, cases: &Cases) -> Arm {
+        arm(self.items.iter().filter(|item| !item.confirming), spec, cases)
+    }
+}
+
+fn arm<'a>(items: impl Iterator<Item = &'a Item>, spec: &EvaluationSpec, cases: &Cases) -> Arm {
+    let cluster = spec.data.cluster.as_deref();
+    let mut arm = Arm::default();
+    for item in items {
+        let case = results::case(&facts(&cases.rows, item), cluster, &item.trace_id());
+        arm.cases.push(Case { confirming: item.confirming, ..case });
+        arm.scores.extend(item.scores.iter().map(|scored| scored.score.clone()));
+    }
+    arm
 }
 
 impl Measuring<'_> {
@@ -98,6 +158,7 @@ impl Measuring<'_> {
                 item.scores.extend(scores);
             }
         }
+        measured.items.retain(|item| !item.unasked);
         Ok(())
     }
 
@@ -133,11 +194,12 @@ impl Measuring<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let name = format!("{}{}", self.prefix, flows::file_name(&bound.evaluator.name));
+        let name = format!("{}{}", self.prefix, own_name(&bound.evaluator.name));
         let run = RunId(format!("{}-{name}", record.id).into());
         let (file, hash) = write_rows(&record.folder, &name, &rows)?;
-        let (prepared, choices) = flows::prepare(stages.session, &bound.evaluator, self.target, &record.folder)?;
-        let manner = record.wanted.manner.clone();
+        let manner = record.manner_of(self.draw);
+        let (evaluator, folder) = (&bound.evaluator, &record.folder);
+        let (prepared, choices) = flows::prepare(stages.session, evaluator, self.target, folder, manner.concurrency)?;
         let stage = Stage {
             name,
             run: run.clone(),
@@ -167,10 +229,18 @@ impl Measuring<'_> {
                 Some(answer) => scores_of(bound, &facts, answer, *judge_repeat),
                 None => bound.missing(&facts, *judge_repeat, &NotScored::failed("it was not asked any more")),
             };
+            item.unasked |= ended.stopped.is_some() && !answers.contains_key(&(number as u64));
             item.scores.extend(scores);
         }
         Ok(())
     }
+}
+
+/// What the batches of an evaluator are called: not as those of the target, nor as those of another round.
+fn own_name(evaluator: &str) -> String {
+    let name = flows::file_name(evaluator);
+    let is_taken = ["target", "baseline", "look", "again", "of-"].iter().any(|taken| name.starts_with(taken));
+    if is_taken { format!("of-{name}") } else { name }
 }
 
 /// What a case is to an evaluator.
@@ -191,7 +261,12 @@ pub(super) fn facts<'a>(rows: &'a [Row], item: &'a Item) -> CaseFacts<'a> {
     }
 }
 
-fn scores_of(bound: &BoundEvaluator, facts: &CaseFacts<'_>, answer: &Answer, judge_repeat: u32) -> Vec<CaseScore> {
+pub(super) fn scores_of(
+    bound: &BoundEvaluator,
+    facts: &CaseFacts<'_>,
+    answer: &Answer,
+    judge_repeat: u32,
+) -> Vec<CaseScore> {
     match &answer.outcome {
         Outcome::Answered if matches!(bound.evaluator.work(), Work::Embed(_)) => {
             match (vector(answer.outputs.get("one")), vector(answer.outputs.get("other"))) {
@@ -229,7 +304,7 @@ fn vector(value: Option<&Value>) -> Option<Vec<f64>> {
 }
 
 /// The rows of a batch for whoever wants to look: their file, and its hash.
-fn write_rows(folder: &Path, name: &str, rows: &[Map]) -> Result<(String, String), CliError> {
+pub(super) fn write_rows(folder: &Path, name: &str, rows: &[Map]) -> Result<(String, String), CliError> {
     let file = folder.join(format!("{name}.jsonl"));
     let text: String = rows.iter().map(|row| Value::from(row.clone()).to_json() + "\n").collect();
     write_whole(&file, &text)?;

@@ -26,6 +26,9 @@ pub(crate) struct Wanted {
     pub(crate) run: Option<String>,
     pub(crate) limit: Option<u64>,
     pub(crate) repeats: Option<u32>,
+    /// Settings of the matrix in place of the file's.
+    pub(crate) variants: Vec<String>,
+    pub(crate) connections: Vec<String>,
     pub(crate) manner: Manner,
 }
 
@@ -44,6 +47,9 @@ pub(crate) struct Record {
     pub(crate) verdict: Option<String>,
 }
 
+/// Where an evaluation keeps its parts.
+pub(super) const PARTS: &str = "cells";
+
 /// The folder of all evaluations.
 pub(super) fn folder_of_all(project: &Project) -> PathBuf {
     project.state_folder().join("evaluations")
@@ -54,6 +60,23 @@ impl Record {
     pub(crate) fn new(project: &Project, wanted: Wanted) -> Self {
         let id = RunId::generate().to_string();
         let folder = folder_of_all(project).join(&id);
+        Self::begun(id, folder, wanted)
+    }
+
+    /// A part of it: what is evaluated in one setting, with a folder and batches of its own.
+    pub(crate) fn part(&self, name: &str) -> Result<Self, CliError> {
+        let (id, folder) = (format!("{}-{name}", self.id), self.folder.join(PARTS).join(name));
+        let mut wanted = self.wanted.clone();
+        let beside = |folder: PathBuf| folder.join(name);
+        wanted.manner.kept.record = wanted.manner.kept.record.map(beside);
+        wanted.manner.kept.replay = wanted.manner.kept.replay.map(beside);
+        if !folder.join("evaluation.json").is_file() {
+            return Ok(Self::begun(id, folder, wanted));
+        }
+        Ok(Self { wanted, ..Self::read(id, folder)? })
+    }
+
+    fn begun(id: String, folder: PathBuf, wanted: Wanted) -> Self {
         Self { id, folder, wanted, fingerprint: String::new(), baseline: Map::new(), stages: Vec::new(), verdict: None }
     }
 
@@ -79,6 +102,10 @@ impl Record {
             }
         };
         let folder = all.join(&id);
+        Self::read(id, folder)
+    }
+
+    fn read(id: String, folder: PathBuf) -> Result<Self, CliError> {
         let file = folder.join("evaluation.json");
         let damaged = |cause: String| CliError::failed(format!("`{}` cannot be read", file.display())).cause(cause);
         let text = std::fs::read_to_string(&file).map_err(|error| damaged(error.to_string()))?;
@@ -93,18 +120,23 @@ impl Record {
             Some(Value::Int(number)) => u64::try_from(*number).ok(),
             _ => None,
         };
-        let gate = map.get("gate").and_then(Value::as_list).unwrap_or_default().iter();
+        let texts = |name: &str| -> Vec<String> {
+            let all = map.get(name).and_then(Value::as_list).unwrap_or_default().iter();
+            all.filter_map(Value::as_str).map(ToOwned::to_owned).collect()
+        };
         let manner = map.get("manner").and_then(Value::as_map).cloned().unwrap_or_default();
         let stages = map.get("stages").and_then(Value::as_map).cloned().unwrap_or_default();
         let wanted = Wanted {
             flow: text("flow").unwrap_or_default(),
             environment: text("environment"),
             data: text("data"),
-            gate: gate.filter_map(Value::as_str).map(ToOwned::to_owned).collect(),
+            gate: texts("gate"),
             no_gate: matches!(map.get("no_gate"), Some(Value::Bool(true))),
             run: text("run"),
             limit: whole("limit"),
             repeats: whole("repeats").and_then(|repeats| u32::try_from(repeats).ok()),
+            variants: texts("variants"),
+            connections: texts("connections"),
             manner: Manner::default().or_as(&manner),
         };
         Self {
@@ -124,6 +156,7 @@ impl Record {
     /// Writes `evaluation.json`.
     pub(crate) fn save(&self) -> Result<(), CliError> {
         let wanted = &self.wanted;
+        let texts = |all: &[String]| Value::from(all.iter().map(|text| Value::from(text.as_str())).collect::<Vec<_>>());
         let stages = self
             .stages
             .iter()
@@ -133,11 +166,13 @@ impl Record {
             ("flow", wanted.flow.as_str().into()),
             ("environment", wanted.environment.as_deref().into()),
             ("data", wanted.data.as_deref().into()),
-            ("gate", wanted.gate.iter().map(|rule| Value::from(rule.as_str())).collect::<Vec<_>>().into()),
+            ("gate", texts(&wanted.gate)),
             ("no_gate", wanted.no_gate.into()),
             ("run", wanted.run.as_deref().into()),
             ("limit", wanted.limit.into()),
             ("repeats", wanted.repeats.map(u64::from).into()),
+            ("variants", texts(&wanted.variants)),
+            ("connections", texts(&wanted.connections)),
             ("manner", wanted.manner.remembered().into()),
             ("fingerprint", self.fingerprint.as_str().into()),
             ("baseline", self.baseline.clone().into()),

@@ -1,11 +1,11 @@
 //! What an evaluation leaves beside its receipt: results row by row, metrics as people read them.
 
 use sluicegate_evaluate::results::{ResultRow, evaluation_results, metrics_of, row, summaries};
-use sluicegate_evaluate::{BoundEvaluator, EvaluationSpec, MetricSummary};
-use sluicegate_gate::{Arm, Latencies, Metric};
+use sluicegate_evaluate::{BoundEvaluator, EvaluationSpec, MetricSummary, Work};
+use sluicegate_gate::{Arm, Costs, Latencies, Metric};
 use sluicegate_value::Value;
 
-use super::{Cases, Measured};
+use super::{Arms, Cases, Measured};
 use crate::terminal::table;
 
 /// `evaluation_results.json`, and the metrics in it.
@@ -18,7 +18,9 @@ pub(crate) fn results(
     arm: &Arm,
 ) -> (Value, Vec<MetricSummary>) {
     let summaries = summaries(metrics, arm);
-    let rows = measured.items.iter().filter_map(|item| {
+    // A case has as many rows as it has answers that were planned.
+    let planned = measured.items.iter().filter(|item| !item.confirming);
+    let rows = planned.filter_map(|item| {
         let data = &cases.rows.get(item.case)?.columns;
         Some(row(spec.result_keys, bound, &ResultRow { data, outputs: &item.answer.outputs, scores: &item.scores }))
     });
@@ -43,6 +45,22 @@ pub(crate) fn metric_lines(summaries: &[MetricSummary]) -> String {
         ]
     });
     table(&["METRIC", "N", "MISSING", "MEAN", "SE", "95 %"], rows.collect())
+}
+
+/// What was spent, on both arms.
+pub(crate) fn costs(spec: &EvaluationSpec, arms: &Arms) -> Costs {
+    let is_judged = spec.evaluators.iter().any(|evaluator| evaluator.work() != Work::Pure);
+    let items = &arms.candidate.items;
+    let of_baseline = arms.baseline.as_ref().map_or(Some(0.0), |baseline| baseline.judges_usd);
+    let judges = arms.candidate.judges_usd.zip(of_baseline).map(|(one, other)| one + other);
+    Costs {
+        target_usd: arms.target_usd,
+        judge_usd: judges.filter(|_| is_judged),
+        list_usd: arms.target_usd.zip(judges).map(|(target, judges)| target + judges),
+        cached: items.iter().filter(|item| item.answer.run.cached).count() as u64,
+        unpriced: items.iter().filter(|item| item.answer.run.cost_usd.is_none()).count() as u64,
+        budget_usd: None,
+    }
 }
 
 /// How long answers took; those from a cache left out.

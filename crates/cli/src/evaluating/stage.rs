@@ -1,5 +1,6 @@
 //! One batch of an evaluation: begun, gone on with, or found to be over.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -7,9 +8,10 @@ use sluicegate_events::{BatchData, EventKind, LineCounts, RunId, RunStatus, RunS
 use sluicegate_executor::NewRun;
 use sluicegate_executor::batch::{BatchOptions, BatchStart, Line, MaxFailures, Stopped};
 use sluicegate_store::Store;
+use sluicegate_value::hash::sha256_of_parts;
 use sluicegate_value::{Map, Value};
 
-use super::Record;
+use super::{Limits, Record};
 use crate::batch::{
     Asked, Before, Data, Manner, ProgressStyle, Work, Worked, going_on, last_end, nodes_to_map, recorded_data,
 };
@@ -22,11 +24,11 @@ use crate::session::Session;
 pub(crate) struct Stages<'a> {
     pub(crate) session: &'a Session,
     pub(crate) progress: ProgressStyle,
-    /// The most that all of them may spend.
-    pub(crate) budget: Option<f64>,
-    /// What those before this one spent.
-    pub(crate) spent: f64,
+    /// What all of them may take.
+    pub(crate) limits: Limits,
     pub(crate) interrupted: Pin<Box<dyn Future<Output = ()>>>,
+    /// `--deploy_traces`.
+    pub(crate) deploy_traces: Option<&'a str>,
 }
 
 /// A batch that may have begun.
@@ -38,7 +40,7 @@ pub(crate) struct Stage<'a> {
     pub(crate) choices: &'a Choices,
     pub(crate) manner: &'a Manner,
     pub(crate) rows: Rows<'a>,
-    /// The share of the money that others need yet.
+    /// The share of money, tokens and time that others need yet.
     pub(crate) reserve: f64,
 }
 
@@ -46,6 +48,8 @@ pub(crate) struct Stage<'a> {
 pub(crate) enum Rows<'a> {
     /// Rows of the data, mapped.
     Mapped(&'a Data, &'a Asked),
+    /// Some rows of the data, mapped, by their numbers and in this order.
+    Chosen(&'a Data, &'a Asked, &'a [u64]),
     /// Inputs as they are.
     Inputs {
         /// In order.
@@ -76,7 +80,7 @@ impl Stage<'_> {
         let recorded = self.recorded()?;
         let (journal, start, before) = match self.past(&store)? {
             Past::Over(ended) => {
-                stages.spent += ended.spent.cost.unwrap_or_default();
+                stages.limits.take(&ended.spent);
                 return Ok(ended);
             }
             Past::None => {
@@ -94,20 +98,21 @@ impl Stage<'_> {
                 (journal, start, before)
             }
         };
-        let spent = stages.spent + before.spent.cost.unwrap_or_default();
+        let timeout = stages.limits.time_left(self.reserve);
+        let no_time = timeout.is_some_and(|left| left.is_zero());
+        let lines: Lines = if no_time { Box::new(std::iter::empty()) } else { self.lines(session)? };
         let work = Work {
             session,
             prepared: self.prepared,
             manner: self.manner,
             store: &store,
             progress: stages.progress,
-            budget: stages.budget.map(|most| (most * (1.0 - self.reserve), spent)),
-            traces: None,
+            budget: stages.limits.budget(&before.spent, self.reserve, self.manner.assume_tokens),
+            traces: stages.deploy_traces,
             lines_at_once: 1,
-            options: &BatchOptions { max_failures: MaxFailures::Percent(100.0), ..BatchOptions::default() },
+            options: &BatchOptions { max_failures: MaxFailures::Percent(100.0), timeout, ..BatchOptions::default() },
         };
-        let Worked { report, warnings, .. } =
-            work.run(journal, start, &before, self.lines(session)?, stages.interrupted.as_mut())?;
+        let Worked { report, warnings, .. } = work.run(journal, start, &before, lines, stages.interrupted.as_mut())?;
         for warning in report.warnings.iter().chain(&warnings) {
             session.printer().warn(warning);
         }
@@ -117,9 +122,10 @@ impl Stage<'_> {
         if let Some(error) = &report.journal_error {
             return Err(CliError::failed("the journal cannot be written").cause(error.to_string()));
         }
-        stages.spent += report.spent.cost.unwrap_or_default();
+        stages.limits.take(&report.spent);
         let stopped = match (&report.stopped, report.status) {
-            (Some(Stopped::Budget(_)), _) => Some(sluicegate_gate::Stopped::Budget),
+            (Some(Stopped::Budget(_) | Stopped::TimedOut), _) => Some(sluicegate_gate::Stopped::Budget),
+            (None, _) if no_time && report.lines.left > 0 => Some(sluicegate_gate::Stopped::Budget),
             (Some(Stopped::Interrupted), _) | (None, RunStatus::Interrupted) => {
                 Some(sluicegate_gate::Stopped::Interrupted)
             }
@@ -134,7 +140,14 @@ impl Stage<'_> {
 
     /// What earlier processes left of it.
     fn past(&self, store: &Store) -> Result<Past, CliError> {
-        let Ok(reader) = store.open_run(&self.run) else { return Ok(Past::None) };
+        let reader = match store.open_run(&self.run) {
+            Ok(reader) => reader,
+            Err(_) if store.is_unborn(&self.run) => {
+                store.delete(&self.run).map_err(store_error)?;
+                return Ok(Past::None);
+            }
+            Err(_) => return Ok(Past::None),
+        };
         let events = reader.run_events().map_err(store_error)?;
         if !events.iter().any(|event| matches!(event.kind, EventKind::BatchStarted { .. })) {
             // Its process died before its beginning was on disk: there is nothing to go on with.
@@ -158,6 +171,15 @@ impl Stage<'_> {
     fn recorded(&self) -> Result<BatchData, CliError> {
         Ok(match &self.rows {
             Rows::Mapped(data, _) => data.recorded(),
+            Rows::Chosen(data, _, numbers) => {
+                let recorded = data.recorded();
+                let parts = numbers.iter().map(u64::to_string);
+                BatchData {
+                    hash: sha256_of_parts(std::iter::once(recorded.hash.clone()).chain(parts)),
+                    lines: numbers.len() as u64,
+                    ..recorded
+                }
+            }
             Rows::Inputs { rows, file, hash } => BatchData {
                 sources: vec![file.clone()],
                 hash: hash.clone(),
@@ -170,6 +192,7 @@ impl Stage<'_> {
     fn lines(&self, session: &Session) -> Result<Lines, CliError> {
         match &self.rows {
             Rows::Mapped(data, _) => Ok(Box::new(data.lines()?)),
+            Rows::Chosen(data, _, numbers) => chosen(data, numbers),
             Rows::Inputs { rows, .. } => {
                 let takes = self.prepared.takes(session, None)?;
                 let rows = rows.clone();
@@ -188,7 +211,7 @@ impl Stage<'_> {
     fn new_run(&self, record: &Record) -> NewRun {
         let flow = &self.prepared.flow;
         let asked = match &self.rows {
-            Rows::Mapped(_, asked) => (*asked).clone(),
+            Rows::Mapped(_, asked) | Rows::Chosen(_, asked, _) => (*asked).clone(),
             Rows::Inputs { file, .. } => Asked { data: vec![file.clone()], ..Asked::default() },
         };
         let manner = Manner { max_failures: Some(MaxFailures::Percent(100.0)), ..self.manner.clone() };
@@ -201,6 +224,10 @@ impl Stage<'_> {
             hashes: self.prepared.hashes(),
             options: Map::from([
                 ("flow", Value::from(flow.name.as_str())),
+                (
+                    "variant",
+                    self.choices.variant.as_ref().map(|one| format!("${{{}.{}}}", one.node, one.variant)).into(),
+                ),
                 ("evaluation", record.id.as_str().into()),
                 ("batch", asked.remembered().into()),
                 ("manner", manner.remembered().into()),
@@ -208,6 +235,23 @@ impl Stage<'_> {
             ]),
         }
     }
+}
+
+/// Some lines of the data, in another order.
+fn chosen(data: &Data, numbers: &[u64]) -> Result<Lines, CliError> {
+    let mut wanted: HashMap<u64, Option<Line>> = numbers.iter().map(|number| (*number, None)).collect();
+    for line in data.lines()? {
+        match line {
+            Ok(line) => {
+                if let Some(place) = wanted.get_mut(&line.number) {
+                    *place = Some(line);
+                }
+            }
+            Err(cause) => return Ok(Box::new(std::iter::once(Err(cause)))),
+        }
+    }
+    let lines: Vec<_> = numbers.iter().filter_map(|number| wanted.remove(number).flatten()).map(Ok).collect();
+    Ok(Box::new(lines.into_iter()))
 }
 
 enum Past {

@@ -17,7 +17,7 @@ const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 const GITHUB_OUTPUT: &str = "GITHUB_OUTPUT";
 
 /// A summary of more bytes is thrown away whole, without failing the job.
-const MOST_SUMMARY: u64 = 1 << 20;
+pub(super) const MOST_SUMMARY: u64 = 1 << 20;
 
 /// While it lives, the runner obeys no command in the log. Whatever may hold the words of models, data or tools is
 /// written under it.

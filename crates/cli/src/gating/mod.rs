@@ -12,6 +12,7 @@
 mod declared;
 mod files;
 mod github;
+mod matrix;
 mod outcome;
 mod paint;
 mod publish;
@@ -20,6 +21,7 @@ mod reports;
 mod rules;
 
 pub(crate) use declared::{Declared, read_evaluation};
+pub(crate) use matrix::publish_matrix;
 pub(crate) use paint::painted;
 pub(crate) use publish::publish;
 pub(crate) use receipts::{is_receipt, read_receipt};

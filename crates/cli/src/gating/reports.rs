@@ -56,6 +56,25 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
+    /// The same for one of several flows: its name stands in the files' names, so that none is written over by the next.
+    pub(crate) fn of_one(mut self, name: &str) -> Self {
+        let files = [
+            &mut self.receipt,
+            &mut self.junit,
+            &mut self.sarif,
+            &mut self.html,
+            &mut self.markdown,
+            &mut self.summary,
+            &mut self.comment,
+        ];
+        for file in files.into_iter().filter_map(Option::as_mut) {
+            let ending = file.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            file.set_file_name(format!("{stem}.{name}{ending}"));
+        }
+        self
+    }
+
     /// With what an evaluation file wants where no flag says otherwise. `root` is the project's, from which the file's
     /// paths count; `folder` is that of reports.
     pub(crate) fn or(mut self, section: &ReportSpec, root: &Path, folder: &Path) -> Self {
@@ -99,5 +118,20 @@ mod tests {
         assert_eq!(reports.html.as_deref(), Some(Path::new("/p/out/page.html")));
         assert_eq!(reports.comment.as_deref(), Some(Path::new("/p/.sluicegate/out/comment.md")));
         assert_eq!((reports.sarif, reports.annotations, reports.no_summary), (None, Some(3), true));
+    }
+
+    #[test]
+    fn one_of_several_flows_writes_files_of_its_own() {
+        let flags = Reports {
+            junit: Some("out/junit.xml".into()),
+            sarif: Some("sarif".into()),
+            html: Some("/p/a.b.html".into()),
+            ..Reports::default()
+        };
+        let one = flags.of_one("triage");
+        assert_eq!(one.junit.as_deref(), Some(Path::new("out/junit.triage.xml")));
+        assert_eq!(one.sarif.as_deref(), Some(Path::new("sarif.triage")));
+        assert_eq!(one.html.as_deref(), Some(Path::new("/p/a.b.triage.html")));
+        assert_eq!(one.receipt, None);
     }
 }

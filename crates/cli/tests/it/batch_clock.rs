@@ -111,7 +111,7 @@ fn a_run_is_not_taken_over_by_a_clock_that_is_ahead() {
     assert_eq!(second.code, 2, "{}", second.shown());
     assert!(second.stderr.contains("process"), "{}", second.stderr);
     child.kill().expect("it runs");
-    project.wait(child);
+    assert_eq!(project.wait(child).code, -1);
     let resumed = project.run(SLUICEGATE, &["batch", "--resume", "held", "--output", "out", "--concurrency", "20"]);
     assert_eq!(resumed.code, 0, "{}", resumed.shown());
     assert_eq!(crate::batch_project::outputs(&project).len(), 40);

@@ -1,9 +1,9 @@
 //! The product as its users meet it: the real binary, in a temporary project, against real servers on this machine.
 
 mod architecture;
+mod batch_asked;
 #[cfg(target_os = "linux")]
 mod batch_clock;
-mod batch_asked;
 mod batch_conformance;
 mod batch_data;
 mod batch_faults;
@@ -13,12 +13,18 @@ mod batch_places;
 mod batch_project;
 mod batch_size;
 mod batch_stops;
+mod calibrate;
 mod check;
 mod commands;
 mod docs;
 mod endpoints;
 mod evaluate;
+mod evaluate_affected;
 mod evaluate_judges;
+mod evaluate_lock;
+mod evaluate_matrix;
+mod evaluate_rounds;
+mod evaluate_traces;
 mod faults;
 mod fixture;
 mod gate;

@@ -17,6 +17,7 @@ pub fn case(facts: &CaseFacts<'_>, cluster: Option<&str>, trace_id: &str) -> Cas
         key: facts.key.clone(),
         line: facts.line,
         repeat: facts.repeat,
+        confirming: false,
         cluster: cluster.and_then(|column| cluster_of(facts.data, column)),
         outcome: facts.outcome.clone(),
         input: shown(facts.run_inputs.unwrap_or(facts.data)),

@@ -101,11 +101,11 @@ pub struct BudgetSpec {
     pub usd: Option<f64>,
     /// Tokens of all calls.
     pub tokens: Option<u64>,
-    /// Time of the whole.
+    /// Time of the whole, in one process.
     pub time: Option<Duration>,
     /// What it means that one of them is spent.
     pub exhausted: Exhausted,
-    /// The share of the money that is kept back from the target for its judges.
+    /// The share of money, tokens and time that is kept back from the target for its judges.
     pub reserve: f64,
 }
 

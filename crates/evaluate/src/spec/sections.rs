@@ -113,9 +113,9 @@ pub(super) fn read_budget(reader: &mut Reader<'_>, node: &Node) -> BudgetSpec {
             _ => reader.unknown_key(entry, "`budget`", &BUDGET_KEYS),
         }
     }
-    if read.reserve > 0.0 && read.usd.is_none() {
+    if read.reserve > 0.0 && read.usd.is_none() && read.tokens.is_none() && read.time.is_none() {
         let problem =
-            Problem::warning("evaluation::idle_option", "`reserve` keeps back a share of `usd`, which is not given");
+            Problem::warning("evaluation::idle_option", "`reserve` keeps back a share of a budget, and none is given");
         reader.problem(problem, node.span);
     }
     read

@@ -64,6 +64,27 @@ fn the_long_form_keeps_what_it_says() {
     assert_eq!(cells.len(), 3);
 }
 
+#[test]
+fn a_matrix_names_its_reference_and_candidate() {
+    let named = |words: &str| LONG.replace("exclude:", &format!("{words}, exclude:"));
+    let matrix =
+        spec(&named(r#"reference: { connections: b }, candidate: { connections: a, variants: "${n.y}" }"#)).matrix;
+    let matrix = matrix.unwrap();
+    assert_eq!((matrix.reference_at(), matrix.candidate_at()), (2, Some(1)));
+    // Other settings of the command line: the candidate is no longer among them.
+    let other = matrix.with_axis("variants", vec!["${n.x}".into()]);
+    assert_eq!((other.cells().len(), other.reference_at(), other.candidate_at()), (2, 1, None));
+    for (words, problem) in [
+        ("candidate: { connections: a }", "`candidate` names 2 combinations"),
+        (r#"candidate: { connections: b, variants: "${n.y}" }"#, "`candidate` names a combination that is left out"),
+        ("reference: { connections: c }", "`connections` has no setting `c` to name"),
+        ("reference: { connection: a }", "`reference` has no key `connection`"),
+    ] {
+        let problems = read(&named(words)).map(drop).unwrap_err();
+        assert!(problems.iter().any(|found| found.message.contains(problem)), "{problem}: {problems:?}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_file_panics(from in 0_usize..LONG.len(), length in 0_usize..40, put in r#"([{}\[\]:,'"$ ]|\$\{data\.x\}|[a-z]{1,4}|[0-9.]{1,3}|\n  ){0,4}"#) {

@@ -27,7 +27,7 @@ pub(crate) use kept::FoundIn;
 pub use kept::{Cache, KeptReplies};
 pub(crate) use said::{CallSaid, CallStarted, Kept, Said, SaidKind, StartedKind};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Most, Paid};
 use crate::engine::{Engine, LineKey};
 use crate::nodes::AttemptFailure;
 use kept::Keepers;
@@ -183,7 +183,9 @@ impl<'a> Calls<'a> {
             of_kept: kept::chat_reply,
             to_keep: |reply: &ChatReply| KeptReply::Chat(Box::new(reply.clone())),
             most: |budget: &Budget| budget.most_of_chat(&request, prices),
-            cost: |reply: &ChatReply| prices.cost(&request.model, reply.model.as_deref(), &reply.usage),
+            paid: |reply: &ChatReply| {
+                Paid::of(prices.cost(&request.model, reply.model.as_deref(), &reply.usage), &reply.usage)
+            },
         };
         let answer = self.ask(&begun, outside, model.chat(&request, &begun.context)).await;
         let end = match &answer {
@@ -263,9 +265,9 @@ impl<'a> Calls<'a> {
             of_kept: kept::embedding_reply,
             to_keep: |reply: &EmbeddingReply| KeptReply::Embedding(Box::new(reply.clone())),
             most: |budget: &Budget| budget.most_of_embedding(request, prices),
-            cost: |reply: &EmbeddingReply| {
+            paid: |reply: &EmbeddingReply| {
                 let usage = Usage { output_tokens: reply.usage.output_tokens.or(Some(0)), ..reply.usage };
-                prices.cost(&request.model, reply.model.as_deref(), &usage)
+                Paid::of(prices.cost(&request.model, reply.model.as_deref(), &usage), &reply.usage)
             },
         };
         let embedded = async { model.embed(request, &begun.context).await.and_then(finite) };
@@ -315,8 +317,8 @@ impl<'a> Calls<'a> {
                 KeptReply::Chat(_) | KeptReply::Embedding(_) => Err(kept::other_kind()),
             },
             to_keep: |reply: &FetchReply| KeptReply::Fetch(Box::new(reply.clone())),
-            most: |_: &Budget| Ok(0.0),
-            cost: |_: &FetchReply| Some(0.0),
+            most: |_: &Budget| Most::NOTHING,
+            paid: |_: &FetchReply| Paid::NOTHING,
         };
         let fetched = async {
             is_kept(when_kept).await;
@@ -343,18 +345,18 @@ impl<'a> Calls<'a> {
     }
 
     /// Answers a call from what is kept, or asks whoever is asked, within the budget.
-    async fn ask<T, K, M, C>(
+    async fn ask<T, K, M, P>(
         &self,
         begun: &Begun,
-        outside: Outside<'_, T, K, M, C>,
+        outside: Outside<'_, T, K, M, P>,
         call: impl Future<Output = Result<T, ModelError>>,
     ) -> Result<T, ModelError>
     where
         K: Fn(&T) -> KeptReply,
-        M: FnOnce(&Budget) -> Result<f64, String>,
-        C: Fn(&T) -> Option<f64>,
+        M: FnOnce(&Budget) -> Most,
+        P: Fn(&T) -> Paid,
     {
-        let Outside { keepers, of_kept, to_keep, most, cost } = outside;
+        let Outside { keepers, of_kept, to_keep, most, paid } = outside;
         if let Some(keepers) = &keepers
             && let Some((found, place)) = keepers.find()?
         {
@@ -367,7 +369,7 @@ impl<'a> Calls<'a> {
         };
         let answer = call.await;
         if let Some(reserved) = reserved {
-            reserved.settle(answer.as_ref().map_or(Some(0.0), cost));
+            reserved.settle(answer.as_ref().map_or(Paid::NOTHING, paid));
         }
         if let (Some(keepers), Ok(reply)) = (keepers, &answer) {
             keepers.keep(to_keep(reply));
@@ -414,14 +416,14 @@ impl<'a> Calls<'a> {
 }
 
 /// What stands between a call and whoever is asked.
-struct Outside<'a, T, K, M, C> {
+struct Outside<'a, T, K, M, P> {
     keepers: Option<Keepers<'a>>,
     of_kept: fn(KeptReply) -> Result<T, ModelError>,
     to_keep: K,
     /// What it may cost at most.
     most: M,
-    /// What it cost.
-    cost: C,
+    /// What it has cost.
+    paid: P,
 }
 
 /// A call of which nothing is known.

@@ -239,11 +239,15 @@ impl<'a> Run<'a> {
 
     /// Works until nothing is left to do or `stop` completes.
     async fn drive(&mut self, mut stop: Pin<&mut impl Future<Output = Stop>>) -> Result<Done, JournalError> {
+        // A line's beginning goes to the journal with those of its first nodes and calls, which wait for it.
+        let mut has_begun = false;
         loop {
             // What happened is on its way to the journal before others have their turn: a call that ended has made room
             // for another one, whose beginning comes after this end.
             self.hear_all();
-            self.ledger.flush();
+            if std::mem::replace(&mut has_begun, true) {
+                self.ledger.flush();
+            }
             // Work that never waits must not keep the thread from seeing an interrupt.
             tokio::task::consume_budget().await;
             self.hand_out();

@@ -126,7 +126,7 @@ fn hits<'a>(judging: &Judging<'a>, rule: &Rule) -> Vec<(&'a CaseKey, Hit)> {
     let Some(baseline) = &judging.baseline else { return Vec::new() };
     let mut found = Vec::new();
     for key in judging.cases_of(rule) {
-        let (Some(before), Some(after)) = (baseline.row(key), judging.candidate.row(key)) else { continue };
+        let (Some(before), Some(after)) = (baseline.row(key), judging.confirmed.row(key)) else { continue };
         let hit = match &rule.check {
             Check::Flips { metric, confirm_reruns, .. } => {
                 flip(judging, before, after, metric.as_ref(), *confirm_reruns)

@@ -6,20 +6,26 @@
 //! each comes to (`settle`).
 
 mod absolute;
+mod compare;
 mod finding;
 mod guard;
 mod integrity;
+pub(crate) mod levels;
+mod looks;
 mod regressions;
 mod relative;
 mod settle;
-mod table;
+pub(crate) mod table;
+
+pub use looks::{AfterLook, FUTILITY, StopReason, after_look, case_order, first_cases, next_look};
 
 use std::collections::BTreeSet;
 
 use crate::{
-    About, BaselineInfo, CaseKey, Check, Decision, Evidence, Hashes, Metric, MetricName, Policy, Receipt, Rule,
+    About, BaselineInfo, CaseKey, Check, Decision, Evidence, Hashes, Metric, MetricName, Policy, Receipt, Rounds, Rule,
     RuleVerdict, Stopped, Verdict,
 };
+pub use compare::differences;
 use finding::Finding;
 use table::Table;
 
@@ -40,8 +46,10 @@ pub struct Facts {
     pub seed: u64,
     /// How often to draw; `None` for as often as a fraction of a second allows.
     pub resamples: Option<usize>,
-    /// Which look this is, of how many: `[1, 3]` for the first of three. `None` for the only one.
+    /// Which look this is, of how many: `[1, 3]` for the first of three; see [`next_look`]. `None` for the only one.
     pub look: Option<[u32; 2]>,
+    /// How it was measured: in how many rounds, and what was left out or done again.
+    pub rounds: Rounds,
 }
 
 /// Judges evidence. Reads nothing, asks nobody; the same evidence, policy and seed give the same decision hash.
@@ -56,6 +64,7 @@ pub fn judge(policy: &Policy, evidence: &Evidence, facts: &Facts) -> Receipt {
     let (regressions, regressions_total) = regressions::of(&judging, &findings);
 
     let mut warnings = judging.warnings();
+    warnings.extend(facts.rounds.notes(facts.look));
     warnings.extend(findings.iter().filter_map(|finding| finding.warning.clone()));
     let rules: Vec<_> = findings.into_iter().map(|finding| finding.result).collect();
     let (verdict, blocks, exit_code) = verdict(evidence.stopped, &invalid, &rules, policy);
@@ -65,6 +74,7 @@ pub fn judge(policy: &Policy, evidence: &Evidence, facts: &Facts) -> Receipt {
     let decision = Decision {
         verdict,
         unchanged: false,
+        look: facts.look.filter(|[_, of]| *of > 1 && policy.sequential.is_some()),
         blocks,
         exit_code,
         headline,
@@ -78,6 +88,7 @@ pub fn judge(policy: &Policy, evidence: &Evidence, facts: &Facts) -> Receipt {
         regressions,
         regressions_total,
         warnings,
+        rounds: facts.rounds.clone(),
     };
     Receipt::new(decision, facts.about.clone(), Some(evidence.clone().shortened()))
 }
@@ -103,6 +114,24 @@ pub fn unchanged(policy: &Policy, baseline: &Receipt, facts: &Facts) -> Option<R
         ..before.clone()
     };
     Some(Receipt::new(decision, facts.about.clone(), baseline.evidence.clone()))
+}
+
+/// The receipt of an evaluation that was refused before anything was paid for: invalid, and why.
+#[must_use]
+pub fn refused(policy: &Policy, why: &str, facts: &Facts) -> Receipt {
+    let decision = Decision {
+        verdict: Verdict::Invalid,
+        blocks: true,
+        exit_code: Verdict::Invalid.exit_code(),
+        headline: format!("nothing was asked: {why}"),
+        flow: facts.flow.clone(),
+        environment: facts.environment.clone(),
+        hashes: Hashes { policy: Some(policy.hash()), ..facts.hashes.clone() },
+        baseline: facts.baseline.clone(),
+        policy: serde_json::from_str(&policy.expanded().to_json()).unwrap_or_default(),
+        ..Decision::default()
+    };
+    Receipt::new(decision, facts.about.clone(), None)
 }
 
 /// Cases that must be run again before a rule can count them, with the number of answers that are needed in all.
@@ -187,17 +216,28 @@ struct Judging<'a> {
     evidence: &'a Evidence,
     facts: &'a Facts,
     candidate: Table<'a>,
+    /// The candidate, with answers to cases that were run again because they fell.
+    confirmed: Table<'a>,
     baseline: Option<Table<'a>>,
     /// The chance of a false alarm at this look.
     alpha: f64,
+    /// Cases that were measured ahead of their turn.
+    ahead: BTreeSet<&'a CaseKey>,
 }
 
 impl<'a> Judging<'a> {
     fn new(policy: &'a Policy, evidence: &'a Evidence, facts: &'a Facts) -> Self {
         let candidate = Table::of(&evidence.candidate);
+        let confirmed = Table::with_confirming(&evidence.candidate);
         let baseline = evidence.baseline.as_ref().map(Table::of);
-        let alpha = settle::alpha_at_look(policy, facts.look);
-        Self { policy, evidence, facts, candidate, baseline, alpha }
+        let alpha = levels::level_at_look(policy, facts.look, 1.0);
+        let ahead = evidence.ahead.iter().collect();
+        Self { policy, evidence, facts, candidate, confirmed, baseline, alpha, ahead }
+    }
+
+    /// The error that a test may have at this look if this share of alpha is spent on it over all looks.
+    fn level(&self, of_alpha: f64) -> f64 {
+        levels::level_at_look(self.policy, self.facts.look, of_alpha)
     }
 
     fn find(&self, rule: &'a Rule) -> Finding {
@@ -241,7 +281,8 @@ impl<'a> Judging<'a> {
             .only
             .as_ref()
             .map(|expression| self.evidence.selections.get(expression).into_iter().flatten().collect());
-        let all = self.candidate.keys();
+        let with_ahead = rule.check.is_on_single_cases();
+        let all = self.candidate.keys().filter(|key| with_ahead || !self.ahead.contains(key));
         all.filter(|key| chosen.as_ref().is_none_or(|chosen| chosen.contains(key))).collect()
     }
 

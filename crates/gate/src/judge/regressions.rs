@@ -76,7 +76,7 @@ fn rules_by_case<'a>(judging: &Judging<'a>, findings: &[Finding]) -> BTreeMap<&'
 }
 
 fn one(judging: &Judging<'_>, key: &CaseKey, rules: Option<&Vec<String>>) -> Option<CaseRegression> {
-    let row = judging.candidate.row(key)?;
+    let row = judging.confirmed.row(key)?;
     let before = judging.baseline.as_ref().and_then(|table| table.row(key));
     let answer = row.answers.iter().find(|answer| answer.outcome == Outcome::Answered).or(row.answers.first())?;
     let output =

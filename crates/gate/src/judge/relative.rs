@@ -4,10 +4,10 @@ use super::Judging;
 use super::absolute::{clusters_of, p_value, plain, resampling, scale_of, usd_per_case};
 use super::finding::{Estimated, Finding, Refuted, Standing};
 use crate::statistics::{
-    EXACT_SIGN_FLIP_LIMIT, Interval, Method, PairedCounts, RESAMPLING_LIMIT, RatioOf, Scale, Sides, Undefined,
-    bootstrap_clustered, bootstrap_mean, cases_to_settle_equal_differences, cases_to_settle_mean, clustered_bounds,
-    mcnemar, mean_bounds, mean_with_error, minimum_detectable_effect, paired_ratio, paired_share_difference,
-    power_of_mean_test, sign_flip_bounds, sign_flip_test, sign_flip_test_clustered,
+    BootstrapDistribution, EXACT_SIGN_FLIP_LIMIT, Interval, Method, PairedCounts, RESAMPLING_LIMIT, RatioOf, Scale,
+    Sides, Undefined, bootstrap_clustered, bootstrap_mean, cases_to_settle_equal_differences, cases_to_settle_mean,
+    clustered_bounds, mcnemar, mean_bounds, mean_with_error, minimum_detectable_effect, paired_ratio,
+    paired_share_difference, power_of_mean_test, sign_flip_bounds, sign_flip_test, sign_flip_test_clustered,
 };
 use crate::{CaseKey, Check, Metric, Rule, RuleResult};
 
@@ -35,11 +35,11 @@ pub(super) fn find(judging: &Judging<'_>, rule: &Rule, finding: &mut Finding) {
 }
 
 /// Pairs of values, one for each case that both arms have; differences are turned so that less is worse.
-struct Pairs<'a> {
-    keys: Vec<&'a CaseKey>,
-    baseline: Vec<f64>,
-    candidate: Vec<f64>,
-    differences: Vec<f64>,
+pub(super) struct Pairs<'a> {
+    pub(super) keys: Vec<&'a CaseKey>,
+    pub(super) baseline: Vec<f64>,
+    pub(super) candidate: Vec<f64>,
+    pub(super) differences: Vec<f64>,
     clusters: Option<Vec<&'a str>>,
     single_draws: bool,
     scale: Option<Scale>,
@@ -47,9 +47,14 @@ struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     fn of(judging: &Judging<'a>, rule: &Rule, metric: &Metric) -> Self {
+        Self::over(judging, judging.cases_of(rule), metric)
+    }
+
+    /// Over these cases.
+    pub(super) fn over(judging: &Judging<'a>, cases: Vec<&'a CaseKey>, metric: &Metric) -> Self {
         let (mut keys, mut baseline, mut candidate) = (Vec::new(), Vec::new(), Vec::new());
         let mut single_draws = metric.boolean;
-        for key in judging.cases_of(rule) {
+        for key in cases {
             let before = judging.baseline.as_ref().and_then(|table| table.row(key));
             let (Some(before), Some(after)) = (before, judging.candidate.row(key)) else { continue };
             let Some(was) = before.mean(&metric.name) else { continue };
@@ -69,7 +74,7 @@ impl<'a> Pairs<'a> {
         Self { keys, baseline, candidate, differences, clusters, single_draws, scale: scale_of(metric) }
     }
 
-    fn counts(&self) -> PairedCounts {
+    pub(super) fn counts(&self) -> PairedCounts {
         let mut counts = PairedCounts { both_pass: 0, worse: 0, better: 0, both_fail: 0 };
         for (difference, was) in self.differences.iter().zip(&self.baseline) {
             match (*difference < 0.0, *difference > 0.0) {
@@ -86,8 +91,30 @@ impl<'a> Pairs<'a> {
         self.differences.iter().all(|difference| *difference == self.differences[0])
     }
 
+    /// Draws pairs again, where what t says is to be checked by that.
+    pub(super) fn drawn(&self, judging: &Judging<'_>) -> Option<BootstrapDistribution> {
+        let n = self.differences.len();
+        let by_t = match &self.clusters {
+            Some(_) => true,
+            None => !self.all_equal() && !self.single_draws && n > EXACT_SIGN_FLIP_LIMIT,
+        };
+        if !by_t || n > RESAMPLING_LIMIT {
+            return None;
+        }
+        let resampling = resampling(judging, n);
+        let drawn = match &self.clusters {
+            Some(clusters) => bootstrap_clustered(&self.differences, clusters, resampling),
+            None => bootstrap_mean(&self.differences, resampling),
+        };
+        drawn.ok()
+    }
+
     /// The bounds of the mean difference. What t says is checked by resampling, and the more careful end of both is taken.
-    fn bounds(&self, judging: &Judging<'_>, confidence: f64) -> Result<(Interval, Option<u64>), Undefined> {
+    pub(super) fn bounds(
+        &self,
+        drawn: Option<&BootstrapDistribution>,
+        confidence: f64,
+    ) -> Result<(Interval, Option<u64>), Undefined> {
         let scale = self.scale.map(Scale::of_differences);
         if self.all_equal() && self.clusters.is_none() {
             return mean_bounds(&self.differences, scale, confidence, Sides::One).map(|interval| (interval, None));
@@ -108,21 +135,15 @@ impl<'a> Pairs<'a> {
         if n > RESAMPLING_LIMIT || interval.method == Method::ExactDiscordantShare {
             return Ok((interval, None));
         }
-        let resampling = resampling(judging, n);
-        let drawn = match &self.clusters {
-            Some(clusters) => bootstrap_clustered(&self.differences, clusters, resampling),
-            None => bootstrap_mean(&self.differences, resampling),
-        };
-        let drawn = drawn.and_then(|drawn| drawn.bca(confidence, Sides::One));
-        if let Ok(drawn) = drawn {
+        if let Some(Ok(drawn)) = drawn.map(|drawn| drawn.bca(confidence, Sides::One)) {
             interval.lower = interval.lower.min(drawn.lower);
             interval.upper = interval.upper.max(drawn.upper);
         }
-        Ok((interval, Some(resampling.seed)))
+        Ok((interval, drawn.map(|drawn| drawn.resampling.seed)))
     }
 
     /// How often luck alone would give a candidate as good as the baseline so bad a result.
-    fn p_regression(&self, judging: &Judging<'_>) -> Option<f64> {
+    pub(super) fn p_regression(&self, judging: &Judging<'_>) -> Option<f64> {
         if self.single_draws {
             let counts = self.counts();
             return Some(mcnemar(counts.worse, counts.better).p_regression);
@@ -142,7 +163,8 @@ impl<'a> Pairs<'a> {
 }
 
 fn compare(judging: &Judging<'_>, pairs: &Pairs<'_>, margin: f64, min_effect: f64, finding: &mut Finding) {
-    let (interval, seed) = match pairs.bounds(judging, 1.0 - judging.alpha) {
+    let drawn = pairs.drawn(judging);
+    let (interval, seed) = match pairs.bounds(drawn.as_ref(), 1.0 - judging.alpha) {
         Ok(found) => found,
         Err(why) => return finding.undecided(&format!("there are no bounds: {why}"), true),
     };
@@ -150,8 +172,8 @@ fn compare(judging: &Judging<'_>, pairs: &Pairs<'_>, margin: f64, min_effect: f6
     finding.result.seed = seed;
     finding.result.p_value = pairs.p_regression(judging);
     // Without the test it takes bounds that hold for all rules at once.
-    let shared = judging.alpha / judging.policy.rules.len().max(1) as f64;
-    let far = pairs.bounds(judging, 1.0 - shared).is_ok_and(|(interval, _)| interval.upper < -margin);
+    let shared = judging.level(1.0 / judging.policy.rules.len().max(1) as f64);
+    let far = pairs.bounds(drawn.as_ref(), 1.0 - shared).is_ok_and(|(interval, _)| interval.upper < -margin);
     let shown = interval.lower > -margin;
     finding.standing = Standing::Estimated(Estimated {
         shown,
@@ -271,7 +293,7 @@ pub(super) fn find_ratio(judging: &Judging<'_>, rule: &Rule, finding: &mut Findi
     };
     finding.bounds(&interval);
     finding.result.standard_error = None;
-    let shared = judging.alpha / judging.policy.rules.len().max(1) as f64;
+    let shared = judging.level(1.0 / judging.policy.rules.len().max(1) as f64);
     let refuted = drawn.percentile(1.0 - shared, Sides::One).is_ok_and(|interval| !is.holds(interval.lower));
     finding.result.words = words;
     finding.standing = Standing::Estimated(Estimated {

@@ -3,14 +3,15 @@
 
 use super::Judging;
 use super::finding::{Estimated, Finding, Refuted, Standing};
-use crate::policy::{CalibrationLimits, NoBaseline, SpendingMethod, Uncalibrated};
-use crate::statistics::{AlphaSpending, benjamini_hochberg, equal_looks, group_sequential, holm};
-use crate::{Adjust, Inconclusive, Policy, RuleVerdict};
+use crate::policy::{CalibrationLimits, NoBaseline, Uncalibrated};
+use crate::statistics::{benjamini_hochberg, benjamini_hochberg_with, holm, holm_with};
+use crate::{Adjust, Inconclusive, RuleVerdict};
 
 pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &mut Vec<String>) {
     let advisory: Vec<Option<Vec<String>>> =
         findings.iter().map(|finding| shortcomings(judging, finding, invalid)).collect();
     adjust(judging, findings, &advisory);
+    let mut hinted = std::collections::BTreeSet::new();
     for (finding, advisory) in findings.iter_mut().zip(advisory) {
         let verdict = verdict(judging, finding);
         finding.result.verdict = verdict;
@@ -37,21 +38,28 @@ pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &
             finding.result.verdict = RuleVerdict::Advisory;
             finding.result.blocks = false;
             finding.result.words.push_str(&format!(" (advice only: its judge is not calibrated, {})", why.join(", ")));
+            // One rule of each judge says what can be done about it.
+            if let Some(metric) = finding.result.metric.clone()
+                && finding.warning.is_none()
+                && hinted.insert(metric.clone())
+            {
+                finding.warning = Some(judging.how_to_calibrate(&metric));
+            }
         }
     }
 }
 
-/// The chance of a false alarm that may be spent at this look.
-pub(super) fn alpha_at_look(policy: &Policy, look: Option<[u32; 2]>) -> f64 {
-    let (Some([at, of]), Some(sequential)) = (look, &policy.sequential) else { return policy.alpha };
-    let spending = match sequential.method {
-        SpendingMethod::ObrienFleming => AlphaSpending::ObrienFleming,
-        SpendingMethod::Pocock => AlphaSpending::Pocock,
-    };
-    let looks = group_sequential(&equal_looks(of as usize), policy.alpha, spending);
-    let found = looks.ok().and_then(|looks| Some(looks.get((at as usize).checked_sub(1)?)?.nominal_alpha));
-    // A look that is none of those that were planned may decide next to nothing.
-    found.unwrap_or(f64::MIN_POSITIVE.sqrt()).max(1e-12)
+impl Judging<'_> {
+    /// What makes the rules of a judged metric block: a record of how its judge agrees with people.
+    fn how_to_calibrate(&self, metric: &crate::MetricName) -> String {
+        let environment = self.facts.environment.as_ref().map(|name| format!(" -e {name}")).unwrap_or_default();
+        let known = self.policy.calibration.get(metric).is_some_and(|limits| limits.labels.is_some());
+        let labels = if known { "" } else { " --labels FILE" };
+        format!(
+            "rules on `{metric}` give advice only: sluicegate calibrate {}{environment} --judge {metric}{labels}",
+            self.facts.flow
+        )
+    }
 }
 
 /// Why a rule may only advise; `None` if it may block.
@@ -83,7 +91,15 @@ fn adjust(judging: &Judging<'_>, findings: &mut [Finding], advisory: &[Option<Ve
         .filter(|at| advisory[*at].is_none() && tested(&findings[*at]) && findings[*at].result.p_value.is_some())
         .collect();
     let raw: Vec<f64> = among.iter().filter_map(|at| findings[*at].result.p_value).collect();
+    let several_looks = judging.facts.look.is_some();
+    // By how much a p value at this look is too small if its test may spend this part of alpha only.
+    let times = |part: f64| judging.alpha / judging.level(part);
+    let many = raw.len() as f64;
     let adjusted = match judging.policy.adjust {
+        Adjust::Holm if several_looks => holm_with(&raw, judging.alpha, |rank| times(1.0 / (many - rank as f64))),
+        Adjust::Bh if several_looks => {
+            benjamini_hochberg_with(&raw, judging.alpha, |rank| times((rank + 1) as f64 / many))
+        }
         Adjust::Holm => holm(&raw, judging.alpha).map(|adjusted| adjusted.p_values),
         Adjust::Bh => benjamini_hochberg(&raw, judging.alpha).map(|adjusted| adjusted.p_values),
         Adjust::None => Ok(raw.clone()),

@@ -15,7 +15,8 @@ pub struct BaselinePolicy {
     pub otherwise: NoBaseline,
     /// How old a stored receipt may be, in days.
     pub max_age_days: f64,
-    /// What must be equal for the two to be comparable: `data`, `evaluators`, `judge`, `policy`.
+    /// What must be equal for the two to be comparable: `data`, `evaluators`, `judge`, `policy`, and
+    /// `served_model`, the model that answered by the endpoint's word.
     pub compatible_on: Vec<String>,
 }
 
@@ -70,8 +71,13 @@ impl Default for BaselinePolicy {
     }
 }
 
-const COMPATIBLE: [(&str, &str); 4] =
-    [("data", "data"), ("evaluators", "evaluators"), ("judge", "judge"), ("policy", "policy")];
+const COMPATIBLE: [(&str, &str); 5] = [
+    ("data", "data"),
+    ("evaluators", "evaluators"),
+    ("judge", "judge"),
+    ("policy", "policy"),
+    ("served_model", "served_model"),
+];
 const OTHERWISE: [(&str, NoBaseline); 2] = [("warn", NoBaseline::Warn), ("invalid", NoBaseline::Invalid)];
 const METHODS: [(&str, SpendingMethod); 2] =
     [("obrien-fleming", SpendingMethod::ObrienFleming), ("pocock", SpendingMethod::Pocock)];

@@ -13,7 +13,7 @@ const OUTPUT: usize = 20_000;
 const MOST_BYTES: usize = 16 << 20;
 const SENTENCE: usize = 1_000;
 
-const STYLE: &str = "
+pub(super) const STYLE: &str = "
 :root{color-scheme:light dark;--line:#8884;--good:#1a7f37;--bad:#cf222e;--doubt:#9a6700}
 body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
@@ -61,7 +61,7 @@ pub fn render(receipt: &Receipt) -> String {
 }
 
 /// As policies for content name a sheet.
-fn base64_of_sha256(text: &str) -> String {
+pub(super) fn base64_of_sha256(text: &str) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let hex = sluicegate_value::hash::sha256(text);
     let bytes: Vec<u32> =

@@ -12,6 +12,7 @@ pub mod explanation;
 pub mod html;
 pub mod junit;
 pub mod markdown;
+pub mod matrix;
 mod numbers;
 pub mod output;
 mod plot;

@@ -86,6 +86,22 @@ pub enum BaselineKind {
     BothArms,
 }
 
+impl BaselineInfo {
+    /// Notes which models answered in the arms, where both are known and differ; where `compatible_on` names
+    /// `served_model`, the arms are not compared then.
+    pub fn served(&mut self, baseline: Option<&str>, candidate: Option<&str>, compatible_on: &[String]) {
+        let (Some(baseline), Some(candidate)) = (baseline, candidate) else { return };
+        if baseline == candidate {
+            return;
+        }
+        self.served_models = Some(ServedModels { baseline: baseline.to_owned(), candidate: candidate.to_owned() });
+        let word = "served_model";
+        if compatible_on.iter().any(|part| part == word) && !self.changed.iter().any(|part| part == word) {
+            self.changed.push(word.to_owned());
+        }
+    }
+}
+
 /// Which models answered in the two arms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedModels {

@@ -6,12 +6,14 @@
 mod hash;
 mod measured;
 mod read;
+mod rounds;
 
 pub use measured::{
     BaselineInfo, BaselineKind, CaseRegression, Costs, Hashes, Integrity, Latencies, MetricIntegrity, Needed,
     RuleResult, ScorePair, ServedModels, Unit,
 };
 pub use read::ReceiptError;
+pub use rounds::{Ended, Rounds};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,6 +57,9 @@ pub struct Decision {
     /// Whether nothing had changed since the baseline, so that nothing was measured.
     #[serde(default)]
     pub unchanged: bool,
+    /// Which look it was made at, of how many, where there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<[u32; 2]>,
     /// Whether the verdict keeps the caller from going on; a thin verdict may be one that only warns.
     pub blocks: bool,
     /// The exit code that belongs to it (10 fail, 11 inconclusive, 12 invalid, 13 aborted by budget, 130 interrupted).
@@ -90,6 +95,9 @@ pub struct Decision {
     /// What one should know besides.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// How it was measured: in how many rounds, and what was left out or done again.
+    #[serde(default, skip_serializing_if = "Rounds::is_one")]
+    pub rounds: Rounds,
 }
 
 /// When, where and for how much; no part of the decision.
@@ -120,6 +128,9 @@ pub struct About {
     /// Path of the evaluation file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluation_file: Option<String>,
+    /// The models that answered, by the endpoint's word, with their fingerprints; those of the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_models: Option<String>,
     /// Where the full report lies, for the shortened ones to point at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report_url: Option<String>,

@@ -13,6 +13,8 @@ pub(crate) fn receipt() -> Receipt {
     let decision = Decision {
         verdict: Verdict::Fail,
         unchanged: false,
+        look: None,
+        rounds: sluicegate_gate::Rounds::default(),
         blocks: true,
         exit_code: 10,
         headline: "no_regression.exact_match: the candidate is worse".to_owned(),

@@ -9,6 +9,19 @@ use crate::sample::{
     append, event, finished_node, numbered, place, run_finished, run_id, started, usage, wait, written,
 };
 
+#[test]
+fn a_run_whose_process_died_while_it_made_the_file_is_unborn_and_can_be_begun_anew() {
+    let place = place();
+    let store = &place.store;
+    let (half, whole) = (run_id("half"), run_id("whole"));
+    drop(store.create_run(&whole, "0.1.0", Durability::Process).unwrap());
+    fs::write(place.folder.path().join(".sluicegate/runs").join(format!("{half}.db")), "").unwrap();
+    assert!(store.is_unborn(&half) && !store.is_unborn(&whole));
+    store.delete(&half).unwrap();
+    assert!(!store.is_unborn(&half));
+    store.create_run(&half, "0.1.0", Durability::Process).unwrap();
+}
+
 /// Not a test of its own: a process whose files may not grow beyond a limit appends until it fails.
 #[cfg(unix)]
 #[test]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sluicegate_events::RunStatus;
+use sluicegate_executor::Budget;
 use sluicegate_executor::batch::{BatchOptions, BatchStart};
 use sluicegate_providers::ProviderBatches;
 use sluicegate_store::{RunJournal, Store};
@@ -47,7 +48,9 @@ impl Ready<'_> {
             manner,
             store,
             progress: args.progress,
-            budget: manner.budget.map(|most| (most, before.spent.cost.unwrap_or_default())),
+            budget: manner
+                .budget
+                .map(|most| Arc::new(Budget::new(most, before.spent.cost.unwrap_or_default(), manner.assume_tokens))),
             traces: args.deploy_traces.as_deref(),
             lines_at_once: self.batches.map_or(0, |batches| batches.size()),
             options: self.options,
