@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::score::is_zero;
-use crate::{CaseKey, Metric, MetricName, Missing, Score, ScoreValue};
+use crate::{Calibration, CaseKey, Metric, MetricName, Missing, Score, ScoreValue};
 
 /// Everything that was measured, for both arms of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ pub struct Evidence {
     /// What is known of the judges, by metric.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub calibrations: BTreeMap<MetricName, Calibration>,
+    /// Cases that were measured ahead of their turn, because they are critical: rules on single cases count them, means
+    /// do not, since they are no random sample. Only where there are several looks, and then until their turn has come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<CaseKey>,
     /// Why measuring ended before all cases were measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
@@ -99,29 +103,6 @@ pub enum Stopped {
     Interrupted,
     /// A sequential look gave a decision before all cases were measured.
     Decided,
-}
-
-/// How a judge agrees with people: the record of a calibration.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
-    /// Hash of the judge (model and prompt) that was calibrated.
-    pub judge_hash: String,
-    /// How many labelled cases it rests on.
-    pub n: u64,
-    /// Agreement beyond chance.
-    pub kappa: Option<f64>,
-    /// One-sided 95 % lower bound of `kappa`.
-    pub kappa_lower: Option<f64>,
-    /// Share of cases in which judge and person agree outright.
-    pub agreement: Option<f64>,
-    /// Share of the label that people give most often: what a judge that never looks would reach.
-    pub base_rate: Option<f64>,
-    /// Mean of judge minus person, as a share of the scale.
-    pub bias: Option<f64>,
-    /// Share of cases in which the judge agrees with itself.
-    pub self_agreement: Option<f64>,
-    /// How old the record is, in days; `None` if it is not known.
-    pub age_days: Option<f64>,
 }
 
 impl Evidence {

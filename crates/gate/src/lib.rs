@@ -10,6 +10,7 @@
 //!
 //! What a model wrote is hostile wherever it is printed: every projection passes it through `projection::text`.
 
+pub mod calibration;
 mod comparator;
 mod evidence;
 pub mod judge;
@@ -21,8 +22,9 @@ pub mod replay;
 mod score;
 pub mod statistics;
 
+pub use calibration::{Calibration, Confusion};
 pub use comparator::{Comparator, ComparatorError, Limit, Order};
-pub use evidence::{Arm, Calibration, Case, Evidence, KEPT_OUTPUT, Outcome, Stopped, shortened};
+pub use evidence::{Arm, Case, Evidence, KEPT_OUTPUT, Outcome, Stopped, shortened};
 pub use policy::{Adjust, Bound, Check, Inconclusive, Place, Policy, Rule};
 pub use receipt::*;
 pub use score::{CaseKey, Metric, MetricName, Missing, Score, ScoreValue};

@@ -2,12 +2,15 @@
 //!
 //! Said before anything is paid for. Where nothing was measured yet, the spread is assumed, and it is said how.
 
+mod before;
 mod planning;
+
+pub use before::{PowerLine, before_spending};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Adjust, Bound, Check, Metric, MetricName, Policy, RuleResult};
-use planning::{Planning, allowed, plain};
+use crate::{Adjust, Metric, MetricName, Policy, RuleResult};
+use planning::{Planning, allowed, plain, tested};
 
 /// The power at which a drop counts as seen: four times out of five.
 pub const POWER: f64 = 0.8;
@@ -125,7 +128,7 @@ pub enum Spread {
 /// Plans. Reads nothing, asks nobody.
 #[must_use]
 pub fn plan(policy: &Policy, basis: &Basis<'_>) -> Plan {
-    let tested = policy.rules.iter().filter(|rule| is_tested(&rule.check)).count().max(1);
+    let tested = tested(policy);
     let shared_alpha = if policy.adjust == Adjust::None { policy.alpha } else { policy.alpha / tested as f64 };
     let planning = Planning { policy, basis, shared_alpha };
     let mut notes = Vec::new();
@@ -166,8 +169,4 @@ impl Plan {
         text.push('\n');
         text
     }
-}
-
-fn is_tested(check: &Check) -> bool {
-    matches!(check, Check::Threshold { bound: Bound::Lower, .. } | Check::NoRegression { .. } | Check::PassHatK { .. })
 }

@@ -62,17 +62,12 @@ fn replayed(receipt: &Receipt, wanted: &str) -> Replayed {
             return Replayed::NotPossible(format!("its policy cannot be read: {first}"));
         }
     };
-    // Which look it was is not written down, but each comes to bounds of its own.
-    let looks = policy.sequential.as_ref().map_or(0, |sequential| sequential.looks);
-    let mut first = None;
-    for look in std::iter::once(None).chain((1..=looks).map(|at| Some([at, looks]))) {
-        let again = judge(&policy, evidence, &Facts { look, ..kept_facts(receipt) });
-        if again.decision_hash == wanted {
-            return Replayed::Same { look };
-        }
-        first.get_or_insert(again);
+    let facts = kept_facts(receipt);
+    let again = judge(&policy, evidence, &facts);
+    if again.decision_hash == wanted {
+        return Replayed::Same { look: facts.look };
     }
-    Replayed::Differs(first.map_or_else(Vec::new, |again| differences(&receipt.decision, &again.decision)))
+    Replayed::Differs(differences(&receipt.decision, &again.decision))
 }
 
 /// The policy that a receipt was judged by, its rules at the places where they were written.
@@ -104,7 +99,7 @@ pub fn kept_facts(receipt: &Receipt) -> Facts {
         // All rules of a receipt draw from one seed.
         seed: decision.rules.iter().find_map(|rule| rule.seed).unwrap_or_default(),
         resamples: None,
-        look: None,
+        look: decision.look,
     }
 }
 

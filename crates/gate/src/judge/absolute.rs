@@ -4,8 +4,8 @@ use super::Judging;
 use super::finding::{Estimated, Finding, Refuted, Standing};
 use super::table::{mean, passes};
 use crate::statistics::{
-    self, Interval, Resampling, Scale, Sides, Undefined, cases_to_settle_mean, cases_to_settle_share, clustered_bounds,
-    mean_bounds, mean_with_error, quantile, variance_split, wilson,
+    self, Interval, Resampling, Scale, Sides, Undefined, binomial_at_least, binomial_cdf, cases_to_settle_mean,
+    cases_to_settle_share, clustered_bounds, mean_bounds, mean_with_error, quantile, variance_split, wilson,
 };
 use crate::{Bound, CaseKey, Check, Comparator, Metric, Rule};
 
@@ -84,7 +84,7 @@ fn threshold(judging: &Judging<'_>, rule: &Rule, metric: &Metric, is: Comparator
             format!("{} is {}{is}", plain(estimate), if is.holds(estimate) { "" } else { "not " }),
         );
     }
-    estimated(judging, finding, is, &|confidence| sample.bounds(metric, confidence));
+    estimated(judging, finding, is, sample.exact_p(is), &|confidence| sample.bounds(metric, confidence));
     if let Standing::Estimated(Estimated { shown: false, .. }) = finding.standing {
         let confidence = 1.0 - judging.alpha;
         let more = sample.more_cases(metric, is, confidence);
@@ -93,8 +93,8 @@ fn threshold(judging: &Judging<'_>, rule: &Rule, metric: &Metric, is: Comparator
     }
 }
 
-/// Holds an interval against a comparator, in three values.
-fn estimated(judging: &Judging<'_>, finding: &mut Finding, is: Comparator, bounds: &Bounds<'_>) {
+/// Holds an interval against a comparator, in three values. `exact_p` is the p value of the exact test, where there is one.
+fn estimated(judging: &Judging<'_>, finding: &mut Finding, is: Comparator, exact_p: Option<f64>, bounds: &Bounds<'_>) {
     let interval = match bounds(1.0 - judging.alpha) {
         Ok(interval) => interval,
         Err(why) => return finding.undecided(&format!("there are no bounds: {why}"), false),
@@ -102,7 +102,13 @@ fn estimated(judging: &Judging<'_>, finding: &mut Finding, is: Comparator, bound
     finding.bounds(&interval);
     let good_end = |interval: &Interval| if is.wants_more() { interval.upper } else { interval.lower };
     let bad_end = if is.wants_more() { interval.lower } else { interval.upper };
-    let p = p_value(bounds, |interval| !is.holds(good_end(interval)));
+    let least = judging.level(1.0 / judging.policy.rules.len().max(1) as f64);
+    let p = p_value(bounds, |interval| !is.holds(good_end(interval))).map(|p| match exact_p {
+        // Wilson's bounds refute a share near an end of the scale several times too often, and the more so the smaller the
+        // error may be. Where it could matter the exact test has the last word.
+        Some(exact) if p < judging.alpha && exact >= least => p.max(exact),
+        _ => p,
+    });
     finding.result.p_value = p;
     let (shown, point_holds) = (is.holds(bad_end), is.holds(interval.estimate));
     finding.standing = Standing::Estimated(Estimated {
@@ -188,6 +194,16 @@ impl<'a> Sample<'a> {
         }
     }
 
+    /// How often luck alone would give so few (or so many) of single draws, if the truth is just at the limit.
+    fn exact_p(&self, is: Comparator) -> Option<f64> {
+        let (limit, n) = (is.number(), self.values.len() as u64);
+        if !(self.single_draws && limit > 0.0 && limit < 1.0) {
+            return None;
+        }
+        let yes = self.values.iter().filter(|value| **value == 1.0).count() as u64;
+        Some(if is.wants_more() { binomial_cdf(yes, n, limit) } else { binomial_at_least(yes, n, limit) })
+    }
+
     /// How many more cases would settle it.
     fn more_cases(&self, metric: &Metric, is: Comparator, confidence: f64) -> Option<u64> {
         let n = self.values.len();
@@ -238,7 +254,9 @@ fn pass_hat_k(
     let (mut values, mut keys) = (Vec::new(), Vec::new());
     for key in judging.cases_of(rule) {
         let Some(row) = judging.candidate.row(key) else { continue };
-        let [passed, of] = row.passed(metric, |score| passes(score, None, judging.policy.threshold(&score.metric)));
+        let [passed, of] = row.passed(metric, |score| {
+            passes(score, None, judging.policy.threshold(&score.metric)).filter(|_| judging.counts(metric, score))
+        });
         if let Ok(value) = statistics::pass_hat_k(of as usize, passed as usize, k as usize) {
             values.push(value);
             keys.push(key);
@@ -250,7 +268,7 @@ fn pass_hat_k(
     }
     let sample = Sample::with(judging, keys, values, false);
     let metric = Metric::share("pass_hat_k");
-    estimated(judging, finding, is, &|confidence| sample.bounds(&metric, confidence));
+    estimated(judging, finding, is, None, &|confidence| sample.bounds(&metric, confidence));
     if let Standing::Estimated(Estimated { shown: false, .. }) = finding.standing {
         let more = sample.more_cases(&metric, is, 1.0 - judging.alpha);
         finding.needs(more, None, usd_per_case(judging));
@@ -267,7 +285,9 @@ fn flaky(
     let (mut flaky, mut repeated) = (0, 0);
     for key in judging.cases_of(rule) {
         let Some(row) = judging.candidate.row(key) else { continue };
-        let [passed, of] = row.passed(metric, |score| passes(score, None, judging.policy.threshold(&score.metric)));
+        let [passed, of] = row.passed(metric, |score| {
+            passes(score, None, judging.policy.threshold(&score.metric)).filter(|_| judging.counts(metric, score))
+        });
         if of >= 2 {
             repeated += 1;
             flaky += usize::from(passed > 0 && passed < of);

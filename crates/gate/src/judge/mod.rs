@@ -9,16 +9,20 @@ mod absolute;
 mod finding;
 mod guard;
 mod integrity;
+pub(crate) mod levels;
+mod looks;
 mod regressions;
 mod relative;
 mod settle;
-mod table;
+pub(crate) mod table;
 
-use std::collections::BTreeSet;
+pub use looks::{AfterLook, FUTILITY, StopReason, after_look, case_order, first_cases, next_look};
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     About, BaselineInfo, CaseKey, Check, Decision, Evidence, Hashes, Metric, MetricName, Policy, Receipt, Rule,
-    RuleVerdict, Stopped, Verdict,
+    RuleVerdict, Score, Stopped, Verdict,
 };
 use finding::Finding;
 use table::Table;
@@ -40,7 +44,7 @@ pub struct Facts {
     pub seed: u64,
     /// How often to draw; `None` for as often as a fraction of a second allows.
     pub resamples: Option<usize>,
-    /// Which look this is, of how many: `[1, 3]` for the first of three. `None` for the only one.
+    /// Which look this is, of how many: `[1, 3]` for the first of three; see [`next_look`]. `None` for the only one.
     pub look: Option<[u32; 2]>,
 }
 
@@ -65,6 +69,7 @@ pub fn judge(policy: &Policy, evidence: &Evidence, facts: &Facts) -> Receipt {
     let decision = Decision {
         verdict,
         unchanged: false,
+        look: facts.look.filter(|[_, of]| *of > 1 && policy.sequential.is_some()),
         blocks,
         exit_code,
         headline,
@@ -190,14 +195,25 @@ struct Judging<'a> {
     baseline: Option<Table<'a>>,
     /// The chance of a false alarm at this look.
     alpha: f64,
+    /// Cases that were measured ahead of their turn.
+    ahead: BTreeSet<&'a CaseKey>,
+    /// Metrics whose judges may only advise, and why.
+    uncalibrated: BTreeMap<&'a MetricName, Vec<String>>,
 }
 
 impl<'a> Judging<'a> {
     fn new(policy: &'a Policy, evidence: &'a Evidence, facts: &'a Facts) -> Self {
         let candidate = Table::of(&evidence.candidate);
         let baseline = evidence.baseline.as_ref().map(Table::of);
-        let alpha = settle::alpha_at_look(policy, facts.look);
-        Self { policy, evidence, facts, candidate, baseline, alpha }
+        let alpha = levels::level_at_look(policy, facts.look, 1.0);
+        let ahead = evidence.ahead.iter().collect();
+        let uncalibrated = settle::uncalibrated(policy, evidence);
+        Self { policy, evidence, facts, candidate, baseline, alpha, ahead, uncalibrated }
+    }
+
+    /// The error that a test may have at this look if this share of alpha is spent on it over all looks.
+    fn level(&self, of_alpha: f64) -> f64 {
+        levels::level_at_look(self.policy, self.facts.look, of_alpha)
     }
 
     fn find(&self, rule: &'a Rule) -> Finding {
@@ -231,6 +247,21 @@ impl<'a> Judging<'a> {
         finding
     }
 
+    /// Whether a rule without a metric of its own reads the scores of all.
+    fn reads_scores(&self, finding: &Finding) -> bool {
+        matches!(finding.result.kind.as_str(), "flips" | "flaky_cases" | "pass_hat_k")
+    }
+
+    fn all_are_uncalibrated(&self) -> bool {
+        !self.evidence.metrics.is_empty() && self.evidence.metrics.len() == self.uncalibrated.len()
+    }
+
+    /// Whether a rule counts a score: one about all metrics leaves those out whose judges may only advise, unless there
+    /// are no others.
+    fn counts(&self, rule_metric: Option<&MetricName>, score: &Score) -> bool {
+        rule_metric.is_some() || self.all_are_uncalibrated() || !self.uncalibrated.contains_key(&score.metric)
+    }
+
     fn metric(&self, name: &MetricName) -> Option<&'a Metric> {
         self.evidence.metrics.iter().find(|metric| metric.name == *name)
     }
@@ -241,7 +272,8 @@ impl<'a> Judging<'a> {
             .only
             .as_ref()
             .map(|expression| self.evidence.selections.get(expression).into_iter().flatten().collect());
-        let all = self.candidate.keys();
+        let with_ahead = rule.check.is_on_single_cases();
+        let all = self.candidate.keys().filter(|key| with_ahead || !self.ahead.contains(key));
         all.filter(|key| chosen.as_ref().is_none_or(|chosen| chosen.contains(key))).collect()
     }
 
@@ -275,6 +307,17 @@ impl<'a> Judging<'a> {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        let over_all = self.policy.rules.iter().find(|rule| match &rule.check {
+            Check::Flips { metric, .. } | Check::FlakyCases { metric, .. } | Check::PassHatK { metric, .. } => {
+                metric.is_none()
+            }
+            _ => false,
+        });
+        if let Some(rule) = over_all.filter(|_| !self.uncalibrated.is_empty() && !self.all_are_uncalibrated()) {
+            let names: Vec<String> = self.uncalibrated.keys().map(|name| format!("`{name}`")).collect();
+            let names = names.join(", ");
+            warnings.push(format!("rule `{}` leaves out {names}: no calibrated judge gives that score", rule.id));
+        }
         let baseline = &self.facts.baseline;
         if let Some(models) = &baseline.served_models {
             let (before, now) = (&models.baseline, &models.candidate);

@@ -4,10 +4,10 @@ use super::Judging;
 use super::absolute::{clusters_of, p_value, plain, resampling, scale_of, usd_per_case};
 use super::finding::{Estimated, Finding, Refuted, Standing};
 use crate::statistics::{
-    EXACT_SIGN_FLIP_LIMIT, Interval, Method, PairedCounts, RESAMPLING_LIMIT, RatioOf, Scale, Sides, Undefined,
-    bootstrap_clustered, bootstrap_mean, cases_to_settle_equal_differences, cases_to_settle_mean, clustered_bounds,
-    mcnemar, mean_bounds, mean_with_error, minimum_detectable_effect, paired_ratio, paired_share_difference,
-    power_of_mean_test, sign_flip_bounds, sign_flip_test, sign_flip_test_clustered,
+    BootstrapDistribution, EXACT_SIGN_FLIP_LIMIT, Interval, Method, PairedCounts, RESAMPLING_LIMIT, RatioOf, Scale,
+    Sides, Undefined, bootstrap_clustered, bootstrap_mean, cases_to_settle_equal_differences, cases_to_settle_mean,
+    clustered_bounds, mcnemar, mean_bounds, mean_with_error, minimum_detectable_effect, paired_ratio,
+    paired_share_difference, power_of_mean_test, sign_flip_bounds, sign_flip_test, sign_flip_test_clustered,
 };
 use crate::{CaseKey, Check, Metric, Rule, RuleResult};
 
@@ -86,8 +86,30 @@ impl<'a> Pairs<'a> {
         self.differences.iter().all(|difference| *difference == self.differences[0])
     }
 
+    /// Draws pairs again, where what t says is to be checked by that.
+    fn drawn(&self, judging: &Judging<'_>) -> Option<BootstrapDistribution> {
+        let n = self.differences.len();
+        let by_t = match &self.clusters {
+            Some(_) => true,
+            None => !self.all_equal() && !self.single_draws && n > EXACT_SIGN_FLIP_LIMIT,
+        };
+        if !by_t || n > RESAMPLING_LIMIT {
+            return None;
+        }
+        let resampling = resampling(judging, n);
+        let drawn = match &self.clusters {
+            Some(clusters) => bootstrap_clustered(&self.differences, clusters, resampling),
+            None => bootstrap_mean(&self.differences, resampling),
+        };
+        drawn.ok()
+    }
+
     /// The bounds of the mean difference. What t says is checked by resampling, and the more careful end of both is taken.
-    fn bounds(&self, judging: &Judging<'_>, confidence: f64) -> Result<(Interval, Option<u64>), Undefined> {
+    fn bounds(
+        &self,
+        drawn: Option<&BootstrapDistribution>,
+        confidence: f64,
+    ) -> Result<(Interval, Option<u64>), Undefined> {
         let scale = self.scale.map(Scale::of_differences);
         if self.all_equal() && self.clusters.is_none() {
             return mean_bounds(&self.differences, scale, confidence, Sides::One).map(|interval| (interval, None));
@@ -108,17 +130,11 @@ impl<'a> Pairs<'a> {
         if n > RESAMPLING_LIMIT || interval.method == Method::ExactDiscordantShare {
             return Ok((interval, None));
         }
-        let resampling = resampling(judging, n);
-        let drawn = match &self.clusters {
-            Some(clusters) => bootstrap_clustered(&self.differences, clusters, resampling),
-            None => bootstrap_mean(&self.differences, resampling),
-        };
-        let drawn = drawn.and_then(|drawn| drawn.bca(confidence, Sides::One));
-        if let Ok(drawn) = drawn {
+        if let Some(Ok(drawn)) = drawn.map(|drawn| drawn.bca(confidence, Sides::One)) {
             interval.lower = interval.lower.min(drawn.lower);
             interval.upper = interval.upper.max(drawn.upper);
         }
-        Ok((interval, Some(resampling.seed)))
+        Ok((interval, drawn.map(|drawn| drawn.resampling.seed)))
     }
 
     /// How often luck alone would give a candidate as good as the baseline so bad a result.
@@ -142,7 +158,8 @@ impl<'a> Pairs<'a> {
 }
 
 fn compare(judging: &Judging<'_>, pairs: &Pairs<'_>, margin: f64, min_effect: f64, finding: &mut Finding) {
-    let (interval, seed) = match pairs.bounds(judging, 1.0 - judging.alpha) {
+    let drawn = pairs.drawn(judging);
+    let (interval, seed) = match pairs.bounds(drawn.as_ref(), 1.0 - judging.alpha) {
         Ok(found) => found,
         Err(why) => return finding.undecided(&format!("there are no bounds: {why}"), true),
     };
@@ -150,8 +167,8 @@ fn compare(judging: &Judging<'_>, pairs: &Pairs<'_>, margin: f64, min_effect: f6
     finding.result.seed = seed;
     finding.result.p_value = pairs.p_regression(judging);
     // Without the test it takes bounds that hold for all rules at once.
-    let shared = judging.alpha / judging.policy.rules.len().max(1) as f64;
-    let far = pairs.bounds(judging, 1.0 - shared).is_ok_and(|(interval, _)| interval.upper < -margin);
+    let shared = judging.level(1.0 / judging.policy.rules.len().max(1) as f64);
+    let far = pairs.bounds(drawn.as_ref(), 1.0 - shared).is_ok_and(|(interval, _)| interval.upper < -margin);
     let shown = interval.lower > -margin;
     finding.standing = Standing::Estimated(Estimated {
         shown,
@@ -271,7 +288,7 @@ pub(super) fn find_ratio(judging: &Judging<'_>, rule: &Rule, finding: &mut Findi
     };
     finding.bounds(&interval);
     finding.result.standard_error = None;
-    let shared = judging.alpha / judging.policy.rules.len().max(1) as f64;
+    let shared = judging.level(1.0 / judging.policy.rules.len().max(1) as f64);
     let refuted = drawn.percentile(1.0 - shared, Sides::One).is_ok_and(|interval| !is.holds(interval.lower));
     finding.result.words = words;
     finding.standing = Standing::Estimated(Estimated {

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use crate::{Arm, Case, CaseKey, Comparator, MetricName, Missing, Score, ScoreValue};
 
 /// One arm, by case.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     order: Vec<&'a CaseKey>,
     rows: BTreeMap<&'a CaseKey, Row<'a>>,
 }
 
 /// One case: its answers, and their scores.
-pub(super) struct Row<'a> {
-    pub(super) answers: Vec<&'a Case>,
+pub(crate) struct Row<'a> {
+    pub(crate) answers: Vec<&'a Case>,
     scores: BTreeMap<&'a MetricName, Vec<&'a Score>>,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn of(arm: &'a Arm) -> Self {
+    pub(crate) fn of(arm: &'a Arm) -> Self {
         let mut order = Vec::new();
         let mut rows: BTreeMap<&CaseKey, Row<'_>> = BTreeMap::new();
         for case in &arm.cases {
@@ -42,46 +42,46 @@ impl<'a> Table<'a> {
         Self { order, rows }
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &'a CaseKey> + '_ {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a CaseKey> + '_ {
         self.order.iter().copied()
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&'a CaseKey, &Row<'a>)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&'a CaseKey, &Row<'a>)> {
         self.order.iter().filter_map(|key| Some((*key, self.rows.get(*key)?)))
     }
 
-    pub(super) fn row(&self, key: &CaseKey) -> Option<&Row<'a>> {
+    pub(crate) fn row(&self, key: &CaseKey) -> Option<&Row<'a>> {
         self.rows.get(key)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.order.len()
     }
 
-    pub(super) fn has_clusters(&self) -> bool {
+    pub(crate) fn has_clusters(&self) -> bool {
         self.rows.values().any(|row| row.cluster().is_some())
     }
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn line(&self) -> Option<u64> {
+    pub(crate) fn line(&self) -> Option<u64> {
         self.answers.first().and_then(|answer| answer.line)
     }
 
-    pub(super) fn cluster(&self) -> Option<&'a str> {
+    pub(crate) fn cluster(&self) -> Option<&'a str> {
         self.answers.iter().find_map(|answer| answer.cluster.as_deref())
     }
 
-    pub(super) fn scores(&self, metric: &MetricName) -> &[&'a Score] {
+    pub(crate) fn scores(&self, metric: &MetricName) -> &[&'a Score] {
         self.scores.get(metric).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn all_scores(&self) -> impl Iterator<Item = &'a Score> + '_ {
+    pub(crate) fn all_scores(&self) -> impl Iterator<Item = &'a Score> + '_ {
         self.scores.values().flatten().copied()
     }
 
     /// The scores of a metric, by answer.
-    pub(super) fn by_answer(&self, metric: &MetricName) -> Vec<Vec<f64>> {
+    pub(crate) fn by_answer(&self, metric: &MetricName) -> Vec<Vec<f64>> {
         let mut by_answer: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
         for score in self.scores(metric) {
             if let Some(number) = score.value.number() {
@@ -92,30 +92,30 @@ impl<'a> Row<'a> {
     }
 
     /// The mean over answers of the mean over the judge's readings of each.
-    pub(super) fn mean(&self, metric: &MetricName) -> Option<f64> {
+    pub(crate) fn mean(&self, metric: &MetricName) -> Option<f64> {
         let answers = self.by_answer(metric);
         let means: Vec<f64> = answers.iter().filter_map(|readings| mean(readings)).collect();
         mean(&means)
     }
 
     /// Whether the metric says nothing of this case by its nature.
-    pub(super) fn is_not_applicable(&self, metric: &MetricName) -> bool {
+    pub(crate) fn is_not_applicable(&self, metric: &MetricName) -> bool {
         let scores = self.scores(metric);
         let not_applicable =
             |score: &&Score| matches!(score.value, ScoreValue::Missing { why: Missing::NotApplicable, .. });
         !scores.is_empty() && scores.iter().all(not_applicable)
     }
 
-    pub(super) fn is_filtered(&self) -> bool {
+    pub(crate) fn is_filtered(&self) -> bool {
         self.answers.iter().all(|answer| answer.outcome.is_filtered())
     }
 
-    pub(super) fn is_answered(&self) -> bool {
+    pub(crate) fn is_answered(&self) -> bool {
         self.answers.iter().any(|answer| !answer.outcome.is_filtered() && !answer.outcome.is_error())
     }
 
     /// How many answers pass, of how many of which that is known. An answer passes if every score of it passes.
-    pub(super) fn passed(&self, metric: Option<&MetricName>, passes: impl Fn(&Score) -> Option<bool>) -> [u32; 2] {
+    pub(crate) fn passed(&self, metric: Option<&MetricName>, passes: impl Fn(&Score) -> Option<bool>) -> [u32; 2] {
         let mut by_answer: BTreeMap<u32, bool> = BTreeMap::new();
         let scores = self.scores.iter().filter(|(name, _)| metric.is_none_or(|metric| metric == **name));
         for score in scores.flat_map(|(_, scores)| scores) {
@@ -126,14 +126,14 @@ impl<'a> Row<'a> {
         [by_answer.values().filter(|passed| **passed).count() as u32, by_answer.len() as u32]
     }
 
-    pub(super) fn mean_cost(&self) -> Option<f64> {
+    pub(crate) fn mean_cost(&self) -> Option<f64> {
         let costs: Option<Vec<f64>> =
             self.answers.iter().filter(|answer| !answer.outcome.is_error()).map(|answer| answer.cost_usd).collect();
         costs.and_then(|costs| mean(&costs))
     }
 
     /// The mean time of answers that did not come from a cache.
-    pub(super) fn latency(&self) -> Option<f64> {
+    pub(crate) fn latency(&self) -> Option<f64> {
         let times: Vec<f64> = self
             .answers
             .iter()
@@ -145,7 +145,7 @@ impl<'a> Row<'a> {
 }
 
 /// Whether a score passes: by a comparator if there is one, else by the evaluator's own word, else by `otherwise`.
-pub(super) fn passes(score: &Score, is: Option<Comparator>, otherwise: Option<Comparator>) -> Option<bool> {
+pub(crate) fn passes(score: &Score, is: Option<Comparator>, otherwise: Option<Comparator>) -> Option<bool> {
     let number = score.value.number()?;
     if let Some(is) = is {
         return Some(is.holds(number));
@@ -159,6 +159,6 @@ pub(super) fn passes(score: &Score, is: Option<Comparator>, otherwise: Option<Co
     }
 }
 
-pub(super) fn mean(values: &[f64]) -> Option<f64> {
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

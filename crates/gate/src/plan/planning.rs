@@ -3,13 +3,13 @@
 use super::{Basis, Can, POWER, RulePlan, Spread};
 use crate::policy::cases_needed;
 use crate::statistics::{
-    Sides, cases_for_power, cases_to_settle_equal_differences, mcnemar_cases_for_power, mcnemar_power,
-    minimum_detectable_effect, student_t_quantile, unseen_share, wilson_fewest_passing,
+    Sides, binomial_at_least, cases_for_power, cases_to_settle_equal_differences, mcnemar_cases_for_power,
+    mcnemar_power, minimum_detectable_effect, student_t_quantile, unseen_share, wilson_fewest_passing,
 };
 use crate::{Bound, Check, Comparator, Inconclusive, Metric, MetricName, Policy, Rule, RuleResult};
 
 /// Of how many answers one is assumed to change between two versions of a flow, where nothing was measured.
-const CHANGED: f64 = 0.1;
+pub(super) const CHANGED: f64 = 0.1;
 /// The standard deviation of scores that is assumed where nothing was measured, as a share of their scale.
 const SPREAD: f64 = 0.25;
 
@@ -146,7 +146,13 @@ impl Planning<'_> {
         };
         // A limit of 0 or 1 leaves nothing to show on one of its sides.
         let passing = if least_share <= 0.0 { Some(0) } else { fewest(least_share, self.policy.alpha) };
-        let against = if least_share >= 1.0 { Some(1) } else { fewest(1.0 - least_share, self.shared_alpha) };
+        // So many must be wrong that the exact test refutes it as well.
+        let refuted = |wrong: &u64| binomial_at_least(*wrong, n, 1.0 - least_share) < self.shared_alpha;
+        let against = if least_share >= 1.0 {
+            Some(1)
+        } else {
+            fewest(1.0 - least_share, self.shared_alpha).and_then(|wrong| (wrong..=n).find(refuted))
+        };
         let good = |count: u64| if is.wants_more() { count } else { n - count };
         planned.passes_with = passing.map(good);
         planned.fails_with = against.map(|count| good(n - count));
@@ -359,4 +365,15 @@ fn demands(check: &Check) -> String {
 pub(super) fn plain(number: f64) -> String {
     let rounded = (number * 1e4).round() / 1e4;
     if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
+}
+
+/// How many rules share the chance of a false alarm, if all of them can be tested; one at least.
+pub(super) fn tested(policy: &Policy) -> usize {
+    let is_tested = |check: &Check| {
+        matches!(
+            check,
+            Check::Threshold { bound: Bound::Lower, .. } | Check::NoRegression { .. } | Check::PassHatK { .. }
+        )
+    };
+    policy.rules.iter().filter(|rule| is_tested(&rule.check)).count().max(1)
 }

@@ -357,6 +357,12 @@ impl Check {
         }
     }
 
+    /// Whether it counts single cases instead of estimating something of all of them.
+    #[must_use]
+    pub fn is_on_single_cases(&self) -> bool {
+        matches!(self, Self::EveryCase { .. } | Self::Flips { .. } | Self::CaseDrop { .. })
+    }
+
     /// Whether it compares with the baseline.
     #[must_use]
     pub fn needs_baseline(&self) -> bool {

@@ -55,6 +55,9 @@ pub struct Decision {
     /// Whether nothing had changed since the baseline, so that nothing was measured.
     #[serde(default)]
     pub unchanged: bool,
+    /// Which look it was made at, of how many, where there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<[u32; 2]>,
     /// Whether the verdict keeps the caller from going on; a thin verdict may be one that only warns.
     pub blocks: bool,
     /// The exit code that belongs to it (10 fail, 11 inconclusive, 12 invalid, 13 aborted by budget, 130 interrupted).

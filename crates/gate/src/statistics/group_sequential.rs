@@ -79,7 +79,9 @@ pub fn group_sequential(information: &[f64], alpha: f64, spending: AlphaSpending
         };
         let z_bound = boundary(step, crossing);
         looks.push(Look { information: *share, cumulative_alpha, z_bound, nominal_alpha: normal_upper_tail(z_bound) });
-        walk = Some(Continuation::after(walk.as_ref(), *share, z_bound, narrowest));
+        if looks.len() < information.len() {
+            walk = Some(Continuation::after(walk.as_ref(), *share, z_bound, narrowest));
+        }
         spent = cumulative_alpha;
     }
     Ok(looks)

@@ -50,6 +50,41 @@ pub fn benjamini_hochberg(p_values: &[f64], alpha: f64) -> Result<Adjusted, Unde
     Ok(adjusted)
 }
 
+/// As [`holm`], with a factor of one's own for the p value at each rank, from 0: where p values belong to one of several
+/// looks, testing one of `m` takes more than `m` times. The factors must not rise. Adjusted p values only.
+///
+/// # Errors
+///
+/// As [`holm`].
+pub fn holm_with(p_values: &[f64], alpha: f64, factor: impl Fn(usize) -> f64) -> Result<Vec<f64>, Undefined> {
+    let mut adjusted = vec![1.0; p_values.len()];
+    let mut highest = 0.0f64;
+    for (rank, place) in ascending(p_values, alpha)?.into_iter().enumerate() {
+        highest = highest.max(p_values[place] * factor(rank)).min(1.0);
+        adjusted[place] = highest;
+    }
+    Ok(adjusted)
+}
+
+/// As [`benjamini_hochberg`], with a factor of one's own for each rank, as [`holm_with`].
+///
+/// # Errors
+///
+/// As [`holm`].
+pub fn benjamini_hochberg_with(
+    p_values: &[f64],
+    alpha: f64,
+    factor: impl Fn(usize) -> f64,
+) -> Result<Vec<f64>, Undefined> {
+    let mut adjusted = vec![1.0; p_values.len()];
+    let mut lowest = 1.0f64;
+    for (rank, place) in ascending(p_values, alpha)?.into_iter().enumerate().rev() {
+        lowest = lowest.min(p_values[place] * factor(rank));
+        adjusted[place] = lowest;
+    }
+    Ok(adjusted)
+}
+
 fn ascending(p_values: &[f64], alpha: f64) -> Result<Vec<usize>, Undefined> {
     check_alpha(alpha)?;
     if !p_values.iter().all(|p| (0.0..=1.0).contains(p)) {
@@ -80,6 +115,19 @@ mod tests {
             assert_eq!(adjust(&[0.2], 0.05).unwrap().p_values, [0.2]);
             assert_eq!(adjust(&[f64::NAN], 0.05), Err(Undefined::OutOfRange { name: "p" }));
             assert_eq!(adjust(&[0.1], 0.0), Err(Undefined::OutOfRange { name: "alpha" }));
+        }
+    }
+
+    #[test]
+    fn factors_of_the_textbook_give_the_textbook() {
+        let p_values = [0.03, 0.01, 0.02, 0.5];
+        let holm_too = holm_with(&p_values, 0.05, |rank| (4 - rank) as f64).unwrap();
+        let bh_too = benjamini_hochberg_with(&p_values, 0.05, |rank| 4.0 / (rank + 1) as f64).unwrap();
+        for (found, wanted) in [
+            (holm_too, holm(&p_values, 0.05).unwrap().p_values),
+            (bh_too, benjamini_hochberg(&p_values, 0.05).unwrap().p_values),
+        ] {
+            assert!(found.iter().zip(&wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{found:?}");
         }
     }
 

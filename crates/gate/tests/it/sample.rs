@@ -13,6 +13,7 @@ pub(crate) fn receipt() -> Receipt {
     let decision = Decision {
         verdict: Verdict::Fail,
         unchanged: false,
+        look: None,
         blocks: true,
         exit_code: 10,
         headline: "no_regression.exact_match: the candidate is worse".to_owned(),
