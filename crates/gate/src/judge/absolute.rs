@@ -197,7 +197,7 @@ impl<'a> Sample<'a> {
     /// How often luck alone would give so few (or so many) of single draws, if the truth is just at the limit.
     fn exact_p(&self, is: Comparator) -> Option<f64> {
         let (limit, n) = (is.number(), self.values.len() as u64);
-        if !self.single_draws || !(limit > 0.0 && limit < 1.0) {
+        if !(self.single_draws && limit > 0.0 && limit < 1.0) {
             return None;
         }
         let yes = self.values.iter().filter(|value| **value == 1.0).count() as u64;
@@ -254,7 +254,9 @@ fn pass_hat_k(
     let (mut values, mut keys) = (Vec::new(), Vec::new());
     for key in judging.cases_of(rule) {
         let Some(row) = judging.candidate.row(key) else { continue };
-        let [passed, of] = row.passed(metric, |score| passes(score, None, judging.policy.threshold(&score.metric)));
+        let [passed, of] = row.passed(metric, |score| {
+            passes(score, None, judging.policy.threshold(&score.metric)).filter(|_| judging.counts(metric, score))
+        });
         if let Ok(value) = statistics::pass_hat_k(of as usize, passed as usize, k as usize) {
             values.push(value);
             keys.push(key);
@@ -283,7 +285,9 @@ fn flaky(
     let (mut flaky, mut repeated) = (0, 0);
     for key in judging.cases_of(rule) {
         let Some(row) = judging.candidate.row(key) else { continue };
-        let [passed, of] = row.passed(metric, |score| passes(score, None, judging.policy.threshold(&score.metric)));
+        let [passed, of] = row.passed(metric, |score| {
+            passes(score, None, judging.policy.threshold(&score.metric)).filter(|_| judging.counts(metric, score))
+        });
         if of >= 2 {
             repeated += 1;
             flaky += usize::from(passed > 0 && passed < of);

@@ -21,6 +21,7 @@ pub fn differences(metrics: &[Metric], reference: &Arm, other: &Arm, alpha: f64,
         baseline: Some(Table::of(reference)),
         alpha,
         ahead: std::collections::BTreeSet::new(),
+        uncalibrated: std::collections::BTreeMap::new(),
     };
     metrics.iter().map(|metric| difference(&judging, metric)).collect()
 }

@@ -150,14 +150,15 @@ fn flip(
     metric: Option<&MetricName>,
     reruns: u32,
 ) -> Option<Hit> {
-    let [good, of] = before.passed(metric, |score| passed(judging, score, None));
+    let counted = |score: &crate::Score| passed(judging, score, None).filter(|_| judging.counts(metric, score));
+    let [good, of] = before.passed(metric, counted);
     if of == 0 || good * 2 <= of {
         return None;
     }
     if after.is_filtered() {
         return Some(Hit::Confirmed);
     }
-    let [good, of] = after.passed(metric, |score| passed(judging, score, None));
+    let [good, of] = after.passed(metric, counted);
     match of {
         0 => Some(Hit::Unmeasured),
         _ if good * 2 > of => None,

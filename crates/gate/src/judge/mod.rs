@@ -19,11 +19,11 @@ pub(crate) mod table;
 
 pub use looks::{AfterLook, FUTILITY, StopReason, after_look, case_order, first_cases, next_look};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     About, BaselineInfo, CaseKey, Check, Decision, Evidence, Hashes, Metric, MetricName, Policy, Receipt, Rounds, Rule,
-    RuleVerdict, Stopped, Verdict,
+    RuleVerdict, Score, Stopped, Verdict,
 };
 pub use compare::differences;
 use finding::Finding;
@@ -223,6 +223,8 @@ struct Judging<'a> {
     alpha: f64,
     /// Cases that were measured ahead of their turn.
     ahead: BTreeSet<&'a CaseKey>,
+    /// Metrics whose judges may only advise, and why.
+    uncalibrated: BTreeMap<&'a MetricName, Vec<String>>,
 }
 
 impl<'a> Judging<'a> {
@@ -232,7 +234,8 @@ impl<'a> Judging<'a> {
         let baseline = evidence.baseline.as_ref().map(Table::of);
         let alpha = levels::level_at_look(policy, facts.look, 1.0);
         let ahead = evidence.ahead.iter().collect();
-        Self { policy, evidence, facts, candidate, confirmed, baseline, alpha, ahead }
+        let uncalibrated = settle::uncalibrated(policy, evidence);
+        Self { policy, evidence, facts, candidate, confirmed, baseline, alpha, ahead, uncalibrated }
     }
 
     /// The error that a test may have at this look if this share of alpha is spent on it over all looks.
@@ -269,6 +272,21 @@ impl<'a> Judging<'a> {
             Check::CostPerCase { .. } | Check::Latency { .. } => absolute::find_spent(self, rule, &mut finding),
         }
         finding
+    }
+
+    /// Whether a rule without a metric of its own reads the scores of all.
+    fn reads_scores(&self, finding: &Finding) -> bool {
+        matches!(finding.result.kind.as_str(), "flips" | "flaky_cases" | "pass_hat_k")
+    }
+
+    fn all_are_uncalibrated(&self) -> bool {
+        !self.evidence.metrics.is_empty() && self.evidence.metrics.len() == self.uncalibrated.len()
+    }
+
+    /// Whether a rule counts a score: one about all metrics leaves those out whose judges may only advise, unless there
+    /// are no others.
+    fn counts(&self, rule_metric: Option<&MetricName>, score: &Score) -> bool {
+        rule_metric.is_some() || self.all_are_uncalibrated() || !self.uncalibrated.contains_key(&score.metric)
     }
 
     fn metric(&self, name: &MetricName) -> Option<&'a Metric> {
@@ -316,6 +334,17 @@ impl<'a> Judging<'a> {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        let over_all = self.policy.rules.iter().find(|rule| match &rule.check {
+            Check::Flips { metric, .. } | Check::FlakyCases { metric, .. } | Check::PassHatK { metric, .. } => {
+                metric.is_none()
+            }
+            _ => false,
+        });
+        if let Some(rule) = over_all.filter(|_| !self.uncalibrated.is_empty() && !self.all_are_uncalibrated()) {
+            let names: Vec<String> = self.uncalibrated.keys().map(|name| format!("`{name}`")).collect();
+            let names = names.join(", ");
+            warnings.push(format!("rule `{}` leaves out {names}: no calibrated judge gives that score", rule.id));
+        }
         let baseline = &self.facts.baseline;
         if let Some(models) = &baseline.served_models {
             let (before, now) = (&models.baseline, &models.candidate);

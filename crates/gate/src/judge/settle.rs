@@ -1,11 +1,13 @@
 //! What each rule comes to, once all are measured: the chance of a false alarm is shared, judges without a record give
 //! advice only, and thin evidence means what the policy says it means.
 
+use std::collections::BTreeMap;
+
 use super::Judging;
 use super::finding::{Estimated, Finding, Refuted, Standing};
 use crate::policy::{CalibrationLimits, NoBaseline, Uncalibrated};
 use crate::statistics::{benjamini_hochberg, benjamini_hochberg_with, holm, holm_with};
-use crate::{Adjust, Inconclusive, RuleVerdict};
+use crate::{Adjust, Evidence, Inconclusive, Metric, MetricName, Policy, RuleVerdict};
 
 pub(super) fn settle(judging: &Judging<'_>, findings: &mut [Finding], invalid: &mut Vec<String>) {
     let advisory: Vec<Option<Vec<String>>> =
@@ -64,14 +66,12 @@ impl Judging<'_> {
 
 /// Why a rule may only advise; `None` if it may block.
 fn shortcomings(judging: &Judging<'_>, finding: &Finding, invalid: &mut Vec<String>) -> Option<Vec<String>> {
-    let metric = judging.metric(finding.result.metric.as_ref()?)?;
-    let judge_hash = metric.judge_hash.as_deref()?;
-    let default = CalibrationLimits::default();
-    let limits = judging.policy.calibration.get(&metric.name).unwrap_or(&default);
-    let found = limits.shortcomings(judging.evidence.calibrations.get(&metric.name), judge_hash);
-    if found.is_empty() {
-        return None;
-    }
+    let Some(name) = &finding.result.metric else {
+        let found = judging.uncalibrated.values().next().filter(|_| judging.reads_scores(finding))?;
+        return judging.all_are_uncalibrated().then(|| found.clone());
+    };
+    let metric = judging.metric(name)?;
+    let (limits, found) = of_judge(judging.policy, judging.evidence, metric)?;
     match limits.otherwise {
         Uncalibrated::Block => None,
         Uncalibrated::Advisory => Some(found),
@@ -80,6 +80,23 @@ fn shortcomings(judging: &Judging<'_>, finding: &Finding, invalid: &mut Vec<Stri
             None
         }
     }
+}
+
+/// What speaks against a metric's judge, and what is demanded of it; `None` if there is no judge, or nothing.
+fn of_judge(policy: &Policy, evidence: &Evidence, metric: &Metric) -> Option<(CalibrationLimits, Vec<String>)> {
+    let judge_hash = metric.judge_hash.as_deref()?;
+    let limits = policy.calibration.get(&metric.name).cloned().unwrap_or_default();
+    let found = limits.shortcomings(evidence.calibrations.get(&metric.name), judge_hash);
+    (!found.is_empty()).then_some((limits, found))
+}
+
+/// The metrics whose judges may only advise, and why.
+pub(super) fn uncalibrated<'a>(policy: &Policy, evidence: &'a Evidence) -> BTreeMap<&'a MetricName, Vec<String>> {
+    let advisory = evidence.metrics.iter().filter_map(|metric| {
+        let (limits, found) = of_judge(policy, evidence, metric)?;
+        (limits.otherwise == Uncalibrated::Advisory).then_some((&metric.name, found))
+    });
+    advisory.collect()
 }
 
 /// Adjusts the p values of the rules that may block.
@@ -91,17 +108,20 @@ fn adjust(judging: &Judging<'_>, findings: &mut [Finding], advisory: &[Option<Ve
         .filter(|at| advisory[*at].is_none() && tested(&findings[*at]) && findings[*at].result.p_value.is_some())
         .collect();
     let raw: Vec<f64> = among.iter().filter_map(|at| findings[*at].result.p_value).collect();
-    let several_looks = judging.facts.look.is_some();
     // By how much a p value at this look is too small if its test may spend this part of alpha only.
     let times = |part: f64| judging.alpha / judging.level(part);
-    let many = raw.len() as f64;
+    // Comparisons that are decided by their bounds have a part of alpha as well.
+    let by_bounds = |finding: &&Finding| {
+        matches!(&finding.standing, Standing::Estimated(Estimated { refuted: Refuted::ByBounds(_), .. }))
+    };
+    let others = findings.iter().filter(by_bounds).count();
+    let many = (raw.len() + others) as f64;
+    let is_plain = judging.facts.look.is_none() && others == 0;
     let adjusted = match judging.policy.adjust {
-        Adjust::Holm if several_looks => holm_with(&raw, judging.alpha, |rank| times(1.0 / (many - rank as f64))),
-        Adjust::Bh if several_looks => {
-            benjamini_hochberg_with(&raw, judging.alpha, |rank| times((rank + 1) as f64 / many))
-        }
-        Adjust::Holm => holm(&raw, judging.alpha).map(|adjusted| adjusted.p_values),
-        Adjust::Bh => benjamini_hochberg(&raw, judging.alpha).map(|adjusted| adjusted.p_values),
+        Adjust::Holm if is_plain => holm(&raw, judging.alpha).map(|adjusted| adjusted.p_values),
+        Adjust::Bh if is_plain => benjamini_hochberg(&raw, judging.alpha).map(|adjusted| adjusted.p_values),
+        Adjust::Holm => holm_with(&raw, judging.alpha, |rank| times(1.0 / (many - rank as f64))),
+        Adjust::Bh => benjamini_hochberg_with(&raw, judging.alpha, |rank| times((rank + 1) as f64 / many)),
         Adjust::None => Ok(raw.clone()),
     };
     for (at, adjusted) in among.into_iter().zip(adjusted.unwrap_or_default()) {

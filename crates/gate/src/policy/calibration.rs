@@ -71,6 +71,13 @@ impl CalibrationLimits {
         if record.n < u64::from(self.min_labels) {
             found.push(format!("it rests on {} labels, and {} are needed", record.n, self.min_labels));
         }
+        let demanded = self.kappa_weights.as_ref().map(|_| crate::calibration::Options::of(self).agreement);
+        if let (Some(demanded), Some(found_by)) = (demanded, record.measured_by)
+            && demanded != found_by
+        {
+            let (demanded, found_by) = (demanded.as_str(), found_by.as_str());
+            found.push(format!("agreement was measured by {found_by}, and {demanded} is demanded"));
+        }
         let mut hold = |what: &str, value: Option<f64>, limit: &Comparator| match value {
             Some(value) if limit.holds(value) => {}
             Some(value) => found.push(format!("{what} is {}, which is not {limit}", (value * 1e4).round() / 1e4)),

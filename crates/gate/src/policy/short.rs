@@ -199,7 +199,7 @@ fn read_metric(reader: &mut Reader<'_>, entry: &Entry, policy: &mut Policy) {
 
 /// `no_regression: true`, a list of metrics, or `{ metrics, margin, min_effect }`.
 fn read_no_regression(reader: &mut Reader<'_>, entry: &Entry, policy: &mut Policy) {
-    let (mut margin, mut min_effect) = (MARGIN, MIN_EFFECT);
+    let (mut margin, mut min_effect, mut require_power) = (MARGIN, MIN_EFFECT, None);
     let mut named = None;
     let value = &entry.value;
     if let Some(yes) = value.as_scalar().and_then(Value::as_bool) {
@@ -212,14 +212,20 @@ fn read_no_regression(reader: &mut Reader<'_>, entry: &Entry, policy: &mut Polic
                 "margin" => margin = reader.number("margin", &inner.value, 0.0, 1.0).unwrap_or(margin),
                 "min_effect" => min_effect = reader.number("min_effect", &inner.value, 0.0, 1.0).unwrap_or(min_effect),
                 "metrics" => named = Some(named_metrics(reader, inner)),
-                _ => reader.unknown_key(inner, "`no_regression`", &["metrics", "margin", "min_effect"]),
+                "require_power" => require_power = reader.number("require_power", &inner.value, 0.05, 0.999),
+                _ => {
+                    reader.unknown_key(inner, "`no_regression`", &["metrics", "margin", "min_effect", "require_power"])
+                }
             }
         }
     } else {
         named = Some(named_metrics(reader, entry));
     }
     let Some(named) = named else {
-        return no_regression_of_all(reader, policy, margin, min_effect, entry.key_span);
+        let before = policy.rules.len();
+        no_regression_of_all(reader, policy, margin, min_effect, entry.key_span);
+        policy.rules.iter_mut().skip(before).for_each(|rule| demand_power(rule, require_power));
+        return;
     };
     for (metric, at) in named {
         if reader.metric_info(&metric).is_some_and(|info| info.width().is_none()) {
@@ -229,6 +235,13 @@ fn read_no_regression(reader: &mut Reader<'_>, entry: &Entry, policy: &mut Polic
             continue;
         }
         push_no_regression(policy, metric, margin, min_effect, reader.place(at));
+        policy.rules.iter_mut().rev().take(1).for_each(|rule| demand_power(rule, require_power));
+    }
+}
+
+fn demand_power(rule: &mut Rule, demanded: Option<f64>) {
+    if let Check::NoRegression { require_power, .. } = &mut rule.check {
+        *require_power = demanded;
     }
 }
 

@@ -304,6 +304,33 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn bounds_of_alpha_hold_the_truth_as_often_as_they_say() {
+        let mut random = crate::statistics::Random::from_seed(5);
+        let mut drawn = |n: usize| -> (Vec<f64>, Vec<f64>) {
+            (0..n)
+                .map(|_| {
+                    let truth = random.unit();
+                    (truth + 0.2 * random.normal(), truth + 0.2 * random.normal())
+                })
+                .unzip()
+        };
+        // Two raters with the same spread: alpha is the correlation.
+        let truth = (1.0 / 12.0) / (1.0 / 12.0 + 0.04);
+        let runs = 40;
+        let covered = (0..runs)
+            .filter(|seed| {
+                let (one, other) = drawn(30);
+                let resampling = Resampling::new(200, *seed);
+                let bounds = alpha_bounds(&one, &other, RatingLevel::Interval, 0.95, Sides::One, resampling).unwrap();
+                assert!(bounds.lower <= bounds.estimate && bounds.estimate <= bounds.upper && bounds.upper <= 1.0);
+                bounds.lower <= truth
+            })
+            .count();
+        // 38 on average, with a standard deviation of 1.4.
+        assert!(covered >= 34, "{covered}");
+    }
+
+    #[test]
     fn the_standard_error_is_that_of_the_published_formula() {
         // Fleiss, Cohen and Everitt's diagnosis example: 100 items, κ = 0.429, SE = 0.0735 (unweighted).
         let table = [[53, 5, 2], [11, 14, 5], [1, 6, 3]];

@@ -118,6 +118,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn factors_of_the_textbook_give_the_textbook() {
+        let p_values = [0.03, 0.01, 0.02, 0.5];
+        let holm_too = holm_with(&p_values, 0.05, |rank| (4 - rank) as f64).unwrap();
+        let bh_too = benjamini_hochberg_with(&p_values, 0.05, |rank| 4.0 / (rank + 1) as f64).unwrap();
+        for (found, wanted) in [
+            (holm_too, holm(&p_values, 0.05).unwrap().p_values),
+            (bh_too, benjamini_hochberg(&p_values, 0.05).unwrap().p_values),
+        ] {
+            assert!(found.iter().zip(&wanted).all(|(found, wanted)| (found - wanted).abs() < 1e-12), "{found:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn adjusted_is_at_least_raw_and_keeps_the_order(p_values in proptest::collection::vec(0.0f64..=1.0, 0..12)) {

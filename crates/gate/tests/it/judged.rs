@@ -404,6 +404,55 @@ fn a_judge_without_a_record_gives_advice() {
 }
 
 #[test]
+fn a_rule_about_all_scores_does_not_hear_a_judge_without_a_record() {
+    let text = "gate: { critical: critical }";
+    let with = |judges: &[&str], candidate: Arm| {
+        let selections = [("critical".to_owned(), vec!["case-000".into()])].into();
+        let mut baseline = exact("1");
+        baseline.scores.push(score(&baseline.cases[0], "quality", ScoreValue::Bool(true)));
+        let mut evidence = Evidence { selections, ..evidence(candidate, Some(baseline)) };
+        for metric in &mut evidence.metrics {
+            metric.judge_hash = judges.contains(&metric.name.as_str()).then(|| "j1".to_owned());
+        }
+        judge(&policy(text), &evidence, &facts())
+    };
+    let flipped = |what: &str| {
+        let mut arm = exact(if what == "exact" { "0" } else { "1" });
+        arm.scores.push(score(&arm.cases[0], "quality", ScoreValue::Bool(what != "quality")));
+        arm
+    };
+    assert_eq!(told(&with(&[], flipped("quality"))), "fail 10 | critical fail!");
+    let receipt = with(&["quality"], flipped("quality"));
+    assert_eq!(told(&receipt), "pass 0 | critical pass");
+    let warning = "rule `critical` leaves out `quality`: no calibrated judge gives that score";
+    assert_eq!(receipt.decision.warnings, [warning]);
+    assert_eq!(told(&with(&["quality"], flipped("exact"))), "fail 10 | critical fail!");
+    // Where there are only such judges, the rule gives advice.
+    let receipt = with(&["quality", "exact"], flipped("quality"));
+    assert_eq!(told(&receipt), "pass 0 | critical advisory");
+    assert_eq!(receipt.decision.rules[0].would_be, Some(RuleVerdict::Fail));
+}
+
+#[test]
+fn an_exact_test_has_the_last_word_where_few_cases_fail_a_threshold() {
+    // Five draws, two of them right: Wilson's bound lies below 0.8, and yet one in seventeen such sets looks so at 0.8.
+    check(THRESHOLD, mixed(2, 3), None, "inconclusive 11 | exact inconclusive!");
+    check(THRESHOLD, mixed(1, 4), None, "fail 10 | exact fail!");
+    check("gate: { exact: '<= 0.2' }", mixed(3, 2), None, "inconclusive 11 | exact inconclusive!");
+}
+
+#[test]
+fn comparisons_of_cost_and_of_quality_share_one_alpha() {
+    // Six of fifty got worse: 1/64, times two because cost has a part of alpha, too.
+    let text = "gate: { no_regression: [exact], cost_per_case: '<= 1.15x' }";
+    let mut dearer = mixed(44, 6);
+    dearer.cases.iter_mut().enumerate().for_each(|(at, case)| case.cost_usd = Some(0.009 + at as f64 * 4e-5));
+    let receipt = judged(text, dearer, Some(mixed(50, 0)));
+    let adjusted = receipt.decision.rules[0].p_adjusted.expect("adjusted");
+    assert!((adjusted - 2.0 / 64.0).abs() < 1e-12, "{adjusted}");
+}
+
+#[test]
 fn looks_are_paid_for() {
     let text = "sequential: { looks: 3 }\ngate: { exact: '>= 0.8' }";
     let at = |look| told(&judge(&policy(text), &evidence(mixed(20, 0), None), &Facts { look, ..facts() }));

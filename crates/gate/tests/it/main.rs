@@ -1,7 +1,9 @@
 //! Reading policies, keeping receipts, printing them, and what hostile text may not do on the way.
 
+mod calibrated;
 mod injection;
 mod judged;
+mod looked;
 mod planned;
 mod policies;
 mod printed;
