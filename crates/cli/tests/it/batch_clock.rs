@@ -70,7 +70,7 @@ fn a_clock_that_jumps_loses_no_line_and_ends_none() {
         Some(Answer::text(&format!("{said}({text})")).after(Duration::from_millis(25)))
     });
     // Time limits that the jumps would break, if they were counted by the wrong clock.
-    let project = project(&endpoint, CHAIN, 60, "    timeouts: { total: 20s }\n");
+    let project = project(&endpoint, CHAIN, 60, "    timeout: { total: 20s }\n");
     let Some(clock) = jumping_clock(&project) else { return };
     let project = project.variable("LD_PRELOAD", clock);
 
