@@ -50,15 +50,19 @@ impl<T: Transport> Layered<T> {
             (called, context.deadline.map_or_else(|| later(called, A_YEAR), Instant::from_std));
         for number in 1.. {
             let entered = timeout_at(deadline, self.gate.enter(ask, context, deadline, self.total)).await;
-            let granted = Instant::now();
-            let own = later(granted, self.total);
-            if number == 1 && own < deadline {
-                (since, deadline) = (granted, own);
-            }
-            let too_late =
-                || ModelError::TimedOut { phase: Phase::Total, after: deadline.saturating_duration_since(since) };
-            let ticket = entered.map_err(|_| too_late())??;
+            let late = |since, deadline: Instant| ModelError::TimedOut {
+                phase: Phase::Total,
+                after: deadline.saturating_duration_since(since),
+            };
+            let ticket = entered.map_err(|_| late(since, later(Instant::now(), self.total).min(deadline)))??;
+            // How long the record of it takes is not the endpoint's fault: the call's own time begins when it is sent.
             let attempt = Attempt::start(number, context).await;
+            let sent_at = Instant::now();
+            let own = later(sent_at, self.total);
+            if number == 1 && own < deadline {
+                (since, deadline) = (sent_at, own);
+            }
+            let too_late = || late(since, deadline);
             let sent = timeout_at(deadline, self.adapt.send(&self.transport, ask, &attempt)).await;
             ticket.sent_again(attempt.sent_again());
             let quota = attempt.quota();

@@ -484,6 +484,8 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
+        // Whoever is putting something into it, an answer for which there is no room even, waits for nobody any more.
+        self.inbox.close();
         let unsent = {
             let mut table = self.worker.table();
             match table.requests.get_mut(&self.number) {

@@ -16,7 +16,8 @@ use crate::error::CliError;
 use crate::evaluating::{
     Affected, Arms, Baseline, BeforeSpending, Cases, CellDone, Declaration, Earlier, Fate, Git, Grid, Limits, Lock,
     Record, Round, Rounds, Seeker, Stages, Variation, Wanted, age_seconds, calibrations_of, changed, costs, deployment,
-    file_name, fingerprints, latencies, metric_lines, note_traces, results, stands_as_in, tell_cases, write_whole,
+    file_name, fingerprints, latencies, metric_lines, note_traces, reasons, results, stands_as_in, tell_cases,
+    write_whole,
 };
 use crate::exit::Exit;
 use crate::gating::{Reports, publish, publish_matrix};
@@ -491,9 +492,15 @@ impl<'a> Evaluation<'a> {
         tell_cases(session, &self.declaration.target, stages.deploy_traces, &record.id, scored)?;
         let planned = arms.candidate.planned(spec, &self.cases);
         let (results, summaries) = results(spec, &bound, &self.cases, &arms.candidate, &evidence.metrics, &planned);
+        // Columns come from the data as they are, and may hold what a secret is elsewhere.
+        let results = results.map_strings(&mut |text| (self.prepared.masks.redact().rewrite)(text)).unwrap_or(results);
         write_whole(&record.folder.join("evaluation_results.json"), &(results.to_json_pretty() + "\n"))?;
         if self.cell.is_none() {
             session.printer().say(&harmless(&metric_lines(&summaries)));
+            let reasons = reasons(&evidence.candidate);
+            if !reasons.is_empty() {
+                session.printer().say(&harmless(&reasons));
+            }
         }
         if arms.stopped == Some(Stopped::Budget) && self.cell.is_none() {
             session.printer().say(&stages.limits.to_go_on(&record.id));
@@ -613,7 +620,12 @@ impl<'a> Evaluation<'a> {
         let file = folder.join("receipt.json");
         write_whole(&file, &receipt.to_json())?;
         let project = self.declaration.target.environment.project();
-        if let (Some(commit), false) = (&receipt.about.commit, receipt.decision.blocks) {
+        // What is of some of the cases, of other data or other rules than the file's is no measure for others.
+        let Wanted { data, gate, no_gate, limit, .. } = &record.wanted;
+        let is_whole = data.is_none() && gate.is_empty() && !no_gate && limit.is_none();
+        let is_cut_off = receipt.decision.rounds.ended == Some(Ended::Budget);
+        let keeps = is_whole && !is_cut_off && !receipt.decision.blocks;
+        if let (Some(commit), true) = (&receipt.about.commit, keeps) {
             let environment = record.wanted.environment.as_deref().unwrap_or("-");
             let flow = file_name(&receipt.decision.flow);
             let name = format!("{commit}.{flow}.{}.json", file_name(environment));

@@ -141,13 +141,24 @@ fn read(file: &Path) -> Result<Found, String> {
     if whole["version"][0].as_u64() != Some(1) {
         return Err("it is of another version".to_owned());
     }
-    let at = whole["at"].as_str().and_then(|at| at.parse().ok()).ok_or("it has no date")?;
+    let at: Timestamp = whole["at"].as_str().and_then(|at| at.parse().ok()).ok_or("it has no date")?;
     let judge = whole["judge"].as_str().unwrap_or_default().to_owned();
     let mut numbers = whole["calibration"].take();
     if let Some(map) = numbers.as_object_mut() {
         map.insert("age_days".to_owned(), serde_json::Value::Null);
     }
-    let calibration = serde_json::from_value(numbers).map_err(|error| error.to_string())?;
+    let calibration: Calibration = serde_json::from_value(numbers).map_err(|error| error.to_string())?;
+    // Nothing shows that people gave these labels; what cannot be at all is told.
+    let cannot_be = |number: f64| !(-1.0..=1.0).contains(&number);
+    let (kappa, lower) = (calibration.kappa, calibration.kappa_lower);
+    if [kappa, lower].into_iter().flatten().any(cannot_be)
+        || kappa.zip(lower).is_some_and(|(kappa, lower)| lower > kappa)
+    {
+        return Err("its agreement cannot be: `kappa_lower` and `kappa` are from -1 to 1, and in this order".to_owned());
+    }
+    if at.duration_since(Timestamp::now()) > jiff::SignedDuration::from_hours(24) {
+        return Err("it is of the future".to_owned());
+    }
     Ok(Found { judge, at, calibration })
 }
 

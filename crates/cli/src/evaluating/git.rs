@@ -23,7 +23,8 @@ impl Git {
     /// The commit at which this branch left the main one.
     pub(crate) fn merge_base(&self, base_branch: Option<&str>) -> Option<String> {
         let named = base_branch.map(|name| format!("origin/{name}"));
-        let branches = named.as_deref().into_iter().chain(["origin/HEAD", "origin/main", "origin/master"]);
+        let branches =
+            named.as_deref().into_iter().chain(["origin/HEAD", "origin/main", "origin/master", "main", "master"]);
         branches.into_iter().find_map(|branch| self.ask(&["merge-base", "HEAD", branch]))
     }
 

@@ -48,7 +48,7 @@ pub(crate) use matrix::{CellDone, Grid, Variation};
 pub(crate) use measure::Measured;
 use measure::Measuring;
 pub(crate) use record::{Record, Wanted, write_whole};
-pub(crate) use report::{costs, latencies, metric_lines, results};
+pub(crate) use report::{costs, latencies, metric_lines, reasons, results};
 pub(crate) use rounds::{Arms, Round, Rounds};
 use stage::{Rows, Stage};
 pub(crate) use stage::{Stages, changed};

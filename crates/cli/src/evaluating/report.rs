@@ -1,8 +1,10 @@
 //! What an evaluation leaves beside its receipt: results row by row, metrics as people read them.
 
+use std::collections::BTreeMap;
+
 use sluicegate_evaluate::results::{ResultRow, evaluation_results, metrics_of, row, summaries};
 use sluicegate_evaluate::{BoundEvaluator, EvaluationSpec, MetricSummary, Work};
-use sluicegate_gate::{Arm, Costs, Latencies, Metric};
+use sluicegate_gate::{Arm, Costs, Latencies, Metric, Missing, Outcome, ScoreValue};
 use sluicegate_value::Value;
 
 use super::{Arms, Cases, Measured};
@@ -45,6 +47,44 @@ pub(crate) fn metric_lines(summaries: &[MetricSummary]) -> String {
         ]
     });
     table(&["METRIC", "N", "MISSING", "MEAN", "SE", "95 %"], rows.collect())
+}
+
+/// Why answers failed and scores are missing, in the words of whoever said so: the most frequent first. Of scores that are
+/// missing for want of an answer the answer tells.
+pub(crate) fn reasons(arm: &Arm) -> String {
+    let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for case in &arm.cases {
+        if let Outcome::Error(why) | Outcome::FilterFailed(why) = &case.outcome {
+            *counts.entry(("answers failed".to_owned(), why)).or_default() += 1;
+        }
+    }
+    for score in &arm.scores {
+        if let ScoreValue::Missing { why: Missing::EvaluatorFailed | Missing::Unscored, detail } = &score.value {
+            let why = if detail.is_empty() { "no reason was given" } else { detail };
+            *counts.entry((format!("without a score of {}", score.metric), why)).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let told = counts.iter().take(MOST_REASONS);
+    let told = told.map(|((what, why), count)| format!("{count} {what}: {}", shortened(why)));
+    let mut lines: Vec<String> = told.collect();
+    if counts.len() > MOST_REASONS {
+        lines.push(format!("and {} reasons more: see the receipt", counts.len() - MOST_REASONS));
+    }
+    lines.join("\n")
+}
+
+/// How many reasons are told.
+const MOST_REASONS: usize = 5;
+
+/// The first line, and not more of it than one reads.
+fn shortened(why: &str) -> String {
+    let line = why.lines().next().unwrap_or_default();
+    match line.char_indices().nth(160) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 /// What was spent, on both arms.

@@ -43,3 +43,11 @@ fn every_flow_of_the_manual_is_sound_and_runs() {
     check(&project, &["run", "flows/python"], "{\n  \"words\": [\n    \"one\",\n    \"two\"\n  ]\n}\n");
     check(&project, &["run", "flows/ask", "--inputs", "question=Why?"], "{\n  \"answer\": \"a reply\"\n}\n");
 }
+
+#[test]
+fn the_manual_names_every_evaluator() {
+    let text = std::fs::read_to_string(repository().join("docs/evaluators.md")).expect("docs/evaluators.md");
+    let names = sluicegate_evaluate::evaluator::registry::names();
+    let missing: Vec<&str> = names.filter(|name| !text.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/evaluators.md lacks {missing:?}");
+}

@@ -219,7 +219,7 @@ impl EvaluationSpec {
                     spec.result_keys = reader.word("result_keys", value, &ResultKeys::WORDS).unwrap_or_default();
                 }
                 "matrix" => spec.matrix = matrix::read_matrix(&mut reader, value),
-                "lock" => spec.lock = reader.text("lock", value).and_then(|path| reader.path(path)),
+                "lock" => spec.lock = reader.own_path("lock", value),
                 key if KEYS.contains(&key) => {}
                 _ => reader.unknown_key(entry, "an evaluation", &KEYS),
             }
@@ -227,7 +227,7 @@ impl EvaluationSpec {
         let mut metrics = Vec::new();
         match root.get("evaluators") {
             Some(node) => evaluators::read_evaluators(&mut reader, context, node, &mut spec.evaluators, &mut metrics),
-            None if root.as_map().is_some() => {
+            None if root.as_map().is_some() || root.as_scalar().is_some_and(sluicegate_value::Value::is_null) => {
                 let problem = Problem::error("evaluation::no_evaluators", "the evaluation has no evaluators");
                 let help = "add `evaluators:`, as in `evaluators: { exact_match: {} }`";
                 reader.problem(problem.help(help), Span::default());

@@ -210,6 +210,20 @@ impl<'a> Reader<'a> {
         Some(if is_beside { beside.unwrap_or(from_root) } else { from_root }.into())
     }
 
+    /// A path that the author wrote, which stays within the project.
+    pub(super) fn own_path(&mut self, key: &str, node: &Node) -> Option<Arc<str>> {
+        let written = self.text(key, node)?;
+        let path = self.path(written).filter(|path| !path.starts_with("../") && &**path != "..");
+        if path.is_none() {
+            self.wrong_value(
+                format!("`{key}` must be a path within the project"),
+                "write it from the project's root",
+                node.span,
+            );
+        }
+        path
+    }
+
     /// The text of a file that the author names, and its path from the project's root.
     pub(super) fn file_text(&mut self, key: &str, written: &str, at: Span) -> Option<(Arc<str>, Arc<str>)> {
         let Some(path) = self.path(written) else {

@@ -60,14 +60,14 @@ fn files(reader: &mut Reader<'_>, key: &str, node: &Node) -> Vec<Arc<str>> {
 
 pub(super) fn read_target(reader: &mut Reader<'_>, node: &Node) -> TargetSpec {
     let mut read = TargetSpec { place: Some(node.span), ..TargetSpec::default() };
-    if let Some(flow) = node.as_str() {
-        read.flow = reader.path(flow);
+    if node.as_str().is_some() {
+        read.flow = reader.own_path("target", node);
         return read;
     }
     for entry in reader.entries(node, "target") {
         let value = &entry.value;
         match &*entry.key {
-            "flow" => read.flow = reader.text("flow", value).and_then(|flow| reader.path(flow)),
+            "flow" => read.flow = reader.own_path("flow", value),
             "repeats" => read.repeats = reader.whole("repeats", value, 1, MAX_REPEATS).unwrap_or(1),
             "seed" => match value.as_scalar().and_then(Value::as_int).and_then(|seed| u64::try_from(seed).ok()) {
                 Some(seed) => read.seed = Some(seed),
@@ -125,7 +125,7 @@ pub(super) fn read_report(reader: &mut Reader<'_>, node: &Node) -> ReportSpec {
     let mut read = ReportSpec::default();
     for entry in reader.entries(node, "report") {
         let value = &entry.value;
-        let mut path = || reader.text(&entry.key, value).and_then(|path| reader.path(path));
+        let mut path = || reader.own_path(&entry.key, value);
         match &*entry.key {
             "junit" => read.junit = path(),
             "sarif" => read.sarif = path(),

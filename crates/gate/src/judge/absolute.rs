@@ -2,7 +2,7 @@
 
 use super::Judging;
 use super::finding::{Estimated, Finding, Refuted, Standing};
-use super::table::{mean, passes};
+use super::table::{mean, passes, says_one_thing};
 use crate::statistics::{
     self, Interval, Resampling, Scale, Sides, Undefined, binomial_at_least, binomial_cdf, cases_to_settle_mean,
     cases_to_settle_share, clustered_bounds, mean_bounds, mean_with_error, quantile, variance_split, wilson,
@@ -158,7 +158,7 @@ pub(super) struct Sample<'a> {
     pub(super) values: Vec<f64>,
     keys: Vec<&'a CaseKey>,
     clusters: Option<Vec<&'a str>>,
-    /// Whether each value is one draw of yes or no.
+    /// Whether each value is one yes or no, however often it was drawn.
     single_draws: bool,
 }
 
@@ -169,7 +169,7 @@ impl<'a> Sample<'a> {
             let Some(row) = judging.candidate.row(key) else { continue };
             let answers = row.by_answer(&metric.name);
             let Some(value) = row.mean(&metric.name) else { continue };
-            single_draws &= answers.iter().map(Vec::len).sum::<usize>() == 1;
+            single_draws &= says_one_thing(&answers);
             values.push(value);
             found.push(*key);
         }

@@ -22,8 +22,8 @@ pub use looks::{AfterLook, FUTILITY, StopReason, after_look, case_order, first_c
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    About, BaselineInfo, CaseKey, Check, Decision, Evidence, Hashes, Metric, MetricName, Policy, Receipt, Rounds, Rule,
-    RuleVerdict, Score, Stopped, Verdict,
+    About, BaselineInfo, CaseKey, Check, Decision, Ended, Evidence, Hashes, Metric, MetricName, Policy, Receipt,
+    Rounds, Rule, RuleVerdict, Score, Stopped, Verdict,
 };
 pub use compare::differences;
 use finding::Finding;
@@ -67,7 +67,8 @@ pub fn judge(policy: &Policy, evidence: &Evidence, facts: &Facts) -> Receipt {
     warnings.extend(facts.rounds.notes(facts.look));
     warnings.extend(findings.iter().filter_map(|finding| finding.warning.clone()));
     let rules: Vec<_> = findings.into_iter().map(|finding| finding.result).collect();
-    let (verdict, blocks, exit_code) = verdict(evidence.stopped, &invalid, &rules, policy);
+    let cut_off = facts.rounds.ended == Some(Ended::Budget);
+    let (verdict, blocks, exit_code) = verdict((evidence.stopped, cut_off), &invalid, &rules, policy);
     let headline = headline(verdict, &invalid, &rules);
     warnings.extend(invalid.into_iter().skip(1));
     let baseline = BaselineInfo { common_cases: judging.common().len() as u64, ..facts.baseline.clone() };
@@ -142,7 +143,7 @@ pub fn to_confirm(policy: &Policy, evidence: &Evidence) -> Vec<(CaseKey, u32)> {
 }
 
 fn verdict(
-    stopped: Option<Stopped>,
+    (stopped, cut_off): (Option<Stopped>, bool),
     invalid: &[String],
     rules: &[crate::RuleResult],
     policy: &Policy,
@@ -172,7 +173,15 @@ fn verdict(
         let relative = rule.kind == "no_regression" && policy.inconclusive == crate::Inconclusive::ByPoint;
         rule.verdict == RuleVerdict::Inconclusive && !relative
     });
-    if thin { (Verdict::Inconclusive, false, 0) } else { (Verdict::Pass, false, 0) }
+    // Of rules that were all skipped nothing is shown, and what was cut off by a budget is not the whole.
+    let nothing = !rules.is_empty() && rules.iter().all(|rule| rule.verdict == RuleVerdict::Skipped);
+    if cut_off {
+        blocking(Verdict::Inconclusive)
+    } else if thin || nothing {
+        (Verdict::Inconclusive, false, 0)
+    } else {
+        (Verdict::Pass, false, 0)
+    }
 }
 
 fn headline(verdict: Verdict, invalid: &[String], rules: &[crate::RuleResult]) -> String {
@@ -189,8 +198,17 @@ fn headline(verdict: Verdict, invalid: &[String], rules: &[crate::RuleResult]) -
         Verdict::Invalid => invalid.first().cloned().unwrap_or_default(),
         Verdict::Aborted => "measuring ended before there was a decision".to_owned(),
         Verdict::Inconclusive => {
-            let blocking = of(RuleVerdict::Inconclusive, true);
-            told(if blocking.is_empty() { of(RuleVerdict::Inconclusive, false) } else { blocking })
+            let [blocking, warning, skipped] = [
+                of(RuleVerdict::Inconclusive, true),
+                of(RuleVerdict::Inconclusive, false),
+                of(RuleVerdict::Skipped, false),
+            ];
+            match (blocking.is_empty(), warning.is_empty()) {
+                (false, _) => told(blocking),
+                (true, false) => told(warning),
+                (true, true) if skipped.len() == rules.len() => format!("no rule could be applied: {}", told(skipped)),
+                (true, true) => "the budget was spent before all cases were measured".to_owned(),
+            }
         }
         Verdict::Pass if rules.is_empty() => "there are no rules".to_owned(),
         Verdict::Pass => {

@@ -3,6 +3,7 @@
 use super::Judging;
 use super::absolute::{clusters_of, p_value, plain, resampling, scale_of, usd_per_case};
 use super::finding::{Estimated, Finding, Refuted, Standing};
+use super::table::says_one_thing;
 use crate::statistics::{
     BootstrapDistribution, EXACT_SIGN_FLIP_LIMIT, Interval, Method, PairedCounts, RESAMPLING_LIMIT, RatioOf, Scale,
     Sides, Undefined, bootstrap_clustered, bootstrap_mean, cases_to_settle_equal_differences, cases_to_settle_mean,
@@ -61,8 +62,7 @@ impl<'a> Pairs<'a> {
             // What was answered before and is filtered now is as bad as an answer can be.
             let now = after.mean(&metric.name).or_else(|| metric.worst().filter(|_| after.is_filtered()));
             let Some(now) = now else { continue };
-            single_draws &=
-                [before, after].iter().all(|row| row.by_answer(&metric.name).iter().map(Vec::len).sum::<usize>() <= 1);
+            single_draws &= [before, after].iter().all(|row| says_one_thing(&row.by_answer(&metric.name)));
             keys.push(key);
             baseline.push(was);
             candidate.push(now);

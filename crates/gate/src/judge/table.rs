@@ -171,6 +171,13 @@ pub(crate) fn passes(score: &Score, is: Option<Comparator>, otherwise: Option<Co
     }
 }
 
+/// Whether all readings of a case are the same. To ask again what always gives the same answer tells nothing more: such a
+/// case is one draw, or repeats would make evidence of nothing.
+pub(crate) fn says_one_thing(answers: &[Vec<f64>]) -> bool {
+    let mut readings = answers.iter().flatten();
+    readings.next().is_none_or(|first| readings.all(|next| next == first))
+}
+
 pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }

@@ -234,13 +234,18 @@ fn only_a_shown_regression_blocks() {
 
 #[test]
 fn a_comparison_without_a_baseline_is_skipped_or_invalid() {
-    check(RELATIVE, mixed(50, 0), None, "pass 0 | no_regression.exact skipped");
+    // Of nothing but skipped rules nothing is shown.
+    check(RELATIVE, mixed(50, 0), None, "inconclusive 0 | no_regression.exact skipped");
     let text = "baseline: { otherwise: invalid }\ngate: { no_regression: [exact] }";
     check(text, mixed(50, 0), None, "invalid 12 | no_regression.exact skipped");
     let other =
         Facts { baseline: BaselineInfo { changed: vec!["judge".to_owned()], ..BaselineInfo::default() }, ..facts() };
     let receipt = judge(&policy(RELATIVE), &evidence(mixed(30, 20), Some(mixed(45, 5))), &other);
-    assert_eq!(told(&receipt), "pass 0 | no_regression.exact skipped");
+    assert_eq!(told(&receipt), "inconclusive 0 | no_regression.exact skipped");
+    assert_eq!(
+        receipt.decision.headline,
+        "no rule could be applied: no_regression.exact: skipped: the baseline was measured with another judge"
+    );
     assert_eq!(receipt.decision.rules[0].words, "skipped: the baseline was measured with another judge");
 }
 
@@ -496,4 +501,17 @@ fn nothing_changed_is_told_as_such() {
     assert!(unchanged(&policy, &before, &other).is_none());
     let invalid = judge(&policy, &evidence(exact(""), None), &facts);
     assert!(unchanged(&policy, &invalid, &facts).is_none());
+}
+
+/// To ask again what always answers the same is no evidence: the bounds are those of one answer each.
+#[test]
+fn repeats_that_always_answer_the_same_tell_nothing_more() {
+    let text = "gate: { exact: '>= 0.8', strict: true }";
+    let bounds = |arm: Arm| judge(&policy(text), &evidence(arm, None), &facts()).decision.rules[0].clone();
+    let one = bounds(exact("11111111111110"));
+    let three = bounds(repeated(&("111 ".repeat(13) + "000")));
+    assert_eq!((one.lower, one.verdict, one.method), (three.lower, three.verdict, three.method));
+    // One case that wavers, and they are shares.
+    let wavers = bounds(repeated(&("111 ".repeat(13) + "010")));
+    assert_ne!(wavers.lower, one.lower);
 }
